@@ -1,0 +1,79 @@
+"""Settings: the only place that reads the environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from environs import Env
+
+DEVELOPMENT_SECRET = "development-only-" + "x" * 32  # noqa: S105  (refused in production, below)
+
+
+class BadSettings(Exception):
+    """The environment does not describe a system that may start."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one process of one service needs to know. Secrets come by environment or by ``<NAME>_FILE``."""
+
+    service: str
+    database_url: str
+    vault_url: str
+    broker_url: str = "embedded:"
+    env: str = "development"
+    secret: str = DEVELOPMENT_SECRET
+    shards: int = 1
+    declare: bool = True  # services declare their own topology; off where `topology apply` does it
+    public_url: str = "http://127.0.0.1:8080"
+    provider_url: str = "http://127.0.0.1:8091"
+    provider_secret: str = DEVELOPMENT_SECRET
+    carrier_url: str = "http://127.0.0.1:8092"
+    carrier_secret: str = DEVELOPMENT_SECRET
+    smtp_url: str = ""
+    sandbox: bool = True
+    pool_size: int = 4
+    worker_port: int = 0  # health and metrics of a worker process; 0: none
+
+    @property
+    def production(self) -> bool:
+        return self.env == "production"
+
+
+def load(service: str) -> Settings:
+    """Read ``CARAVAN_*``. Raises BadSettings, above all in production with a default secret."""
+    env = Env()
+    with env.prefixed("CARAVAN_"):
+        home = Path(env.str("HOME", "build/run")).absolute()
+
+        def secret(name: str, default: str | None = None) -> str:
+            file = env.str(f"{name}_FILE", "")
+            return Path(file).read_text().strip() if file else env.str(name, default)
+
+        settings = Settings(
+            service=service,
+            database_url=secret("DATABASE_URL", f"sqlite:///{home}/{service}.sqlite"),
+            vault_url=secret("VAULT_URL", f"sqlite:///{home}/vault.sqlite"),
+            broker_url=secret("BROKER_URL", "embedded:"),
+            env=env.str("ENV", "development"),
+            secret=secret("SECRET", DEVELOPMENT_SECRET),
+            shards=env.int("SHARDS", 1),
+            declare=env.bool("DECLARE", True),
+            public_url=env.str("PUBLIC_URL", "http://127.0.0.1:8080"),
+            provider_url=env.str("PROVIDER_URL", "http://127.0.0.1:8091"),
+            provider_secret=secret("PROVIDER_SECRET", DEVELOPMENT_SECRET),
+            carrier_url=env.str("CARRIER_URL", "http://127.0.0.1:8092"),
+            carrier_secret=secret("CARRIER_SECRET", DEVELOPMENT_SECRET),
+            smtp_url=secret("SMTP_URL", ""),
+            sandbox=env.bool("SANDBOX", env.str("ENV", "development") != "production"),
+            pool_size=env.int("POOL_SIZE", 4),
+            worker_port=env.int("WORKER_PORT", 0),
+        )
+    if settings.production:
+        secrets = (settings.secret, settings.provider_secret, settings.carrier_secret)
+        if DEVELOPMENT_SECRET in secrets or min(map(len, secrets)) < 32:
+            raise BadSettings("production needs its own secrets of at least 32 characters")
+        if settings.sandbox:
+            raise BadSettings("the sandbox may not be loaded in production")
+    return settings

@@ -1,0 +1,166 @@
+"""What happens when nothing happens: fires due timers, and makes the outside calls that intents ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from shared.kernel import clock
+from shared.kernel.errors import OutsideUnavailable
+from shared.messaging.consumer import DELAYS, Guard
+from shared.messaging.leases import LeaseLost
+from shared.messaging.subscriptions import Intent, Intents, Timers
+from shared.storage.database import StaleRow, is_conflict, is_infrastructure
+from shared.storage.types import intent, timer
+from shared.storage.unit_of_work import Cause, Node, UnitOfWork
+from shared.telemetry import logs, metrics
+from shared.telemetry.faults import crash_point
+
+CALL_CLAIM = timedelta(seconds=60)
+"""How long one attempt of an outside call may take before another worker may resume it."""
+
+
+class TimerRunner:
+    """Fires due timers, oldest first, in batches; a timer that was moved meanwhile does not fire."""
+
+    def __init__(self, node: Node, timers: Timers) -> None:
+        self.node, self.timers = node, timers
+
+    def step(self, guard: Guard = lambda _tx: None, limit: int = 50) -> int:
+        """Answers how many timers were due and dealt with."""
+        with self.node.database.read() as connection:
+            now = self.node.database.now(connection)
+            rows = connection.execute(_DUE, {"now": now, "machine": clock.machine_now(), "limit": limit}).all()
+        due = list({row.aggregate: row for row in reversed(rows)}.values())[::-1]  # one per aggregate, the oldest
+        if not due:
+            return 0
+        metrics.timer_lag.labels(self.node.name).set((now - due[0].due_at).total_seconds())
+        try:
+            self.node.run(lambda tx: self._fire(tx, due, guard))
+        except Exception as error:
+            if isinstance(error, LeaseLost) or is_infrastructure(error):
+                raise
+            for row in due:
+                self._fire_alone(row, guard)
+        return len(due)
+
+    def _fire_alone(self, row: Any, guard: Guard) -> None:
+        try:
+            self.node.run(lambda tx: self._fire(tx, [row], guard))
+        except Exception as error:
+            if isinstance(error, LeaseLost) or is_infrastructure(error) or is_conflict(error):
+                raise
+            logs.get("timers").exception("timer_failed", service=self.node.name, timer=row.name, aggregate=row.aggregate)
+            pause = DELAYS[min(row.attempts, len(DELAYS) - 1)]
+            with self.node.database.begin() as connection:
+                connection.execute(
+                    timer.update()
+                    .where(timer.c.id == row.id, timer.c.generation == row.generation)
+                    .values(
+                        attempts=row.attempts + 1,
+                        not_before=clock.machine_now() + timedelta(seconds=pause),
+                        error=repr(error)[:500],
+                    )
+                )
+
+    def _fire(self, tx: UnitOfWork, rows: Sequence[Any], guard: Guard) -> None:
+        guard(tx)
+        for name in sorted({row.name for row in rows}):
+            self.timers.by_name[name].lock(tx, sorted(row.aggregate for row in rows if row.name == name))
+        taken = tx.execute(
+            timer.delete()
+            .where(timer.c.id.in_([row.id for row in rows]))
+            .returning(timer.c.id, timer.c.generation)
+        ).all()
+        crash_point("timer.after_claim")
+        current = {(number, generation) for number, generation in taken}
+        if any((row.id, row.generation) not in current and row.id in dict(taken) for row in rows):
+            raise StaleRow("a timer was moved while it fired")
+        for row in rows:
+            if (row.id, row.generation) in current:
+                tx.cause = Cause.unpack(row.cause, f"timer:{row.name}:{row.aggregate}:{row.generation}")
+                self.timers.by_name[row.name].handler(tx, row.aggregate)
+
+
+_DUE = (
+    sa.select(timer)
+    .where(
+        timer.c.due_at <= sa.bindparam("now"),
+        sa.or_(timer.c.not_before.is_(None), timer.c.not_before <= sa.bindparam("machine")),
+    )
+    .order_by(timer.c.due_at, timer.c.id)
+    .limit(sa.bindparam("limit"))
+)
+
+
+class IntentRunner:
+    """Makes outside calls, each in three steps: claim (a transaction), call (none open), settle (a transaction).
+
+    A death between the call and its settling resumes the intent after `CALL_CLAIM` with the same key; the provider's
+    idempotency makes that harmless. Any number of runners may work side by side.
+    """
+
+    def __init__(self, node: Node, intents: Intents) -> None:
+        self.node, self.intents = node, intents
+
+    def step(self, limit: int = 10) -> int:
+        """Work up to `limit` intents whose time has come. Answers how many were settled."""
+        return sum(self._work(one, cause) for one, cause in self._claim(limit))
+
+    def run_now(self, kind: str, key: str) -> bool:
+        """Work one intent at once, in the caller's thread (its transaction is committed). Answers whether it settled."""
+        return any([self._work(one, cause) for one, cause in self._claim(1, kind, key)])
+
+    def _claim(self, limit: int, kind: str | None = None, key: str | None = None) -> list[tuple[Intent, Cause]]:
+        now = clock.machine_now()
+        due = sa.select(intent.c.id).where(intent.c.next_at <= now).order_by(intent.c.next_at).limit(limit)
+        if kind is not None:
+            due = due.where(intent.c.kind == kind, intent.c.key == key)
+        with self.node.database.read() as connection:
+            if connection.execute(due).first() is None:
+                return []
+        with self.node.database.begin() as connection:
+            rows = connection.execute(
+                intent.update()
+                .where(intent.c.id.in_(due.with_for_update(skip_locked=True)))
+                .values(attempts=intent.c.attempts + 1, next_at=now + CALL_CLAIM)
+                .returning(intent)
+            ).all()
+        return [
+            (
+                Intent(row.id, row.kind, row.key, msgspec.json.decode(row.data), row.attempts),
+                Cause.unpack(row.cause, f"intent:{row.kind}:{row.key}"),
+            )
+            for row in rows
+        ]
+
+    def _work(self, one: Intent, cause: Cause) -> bool:
+        declared = self.intents.by_kind[one.kind]
+        crash_point("intent.before_call")
+        try:
+            result = declared.call(self.node, one)
+            crash_point("intent.after_call")
+            self.node.run(lambda tx: self._settle(tx, one, result), cause)
+        except Exception as error:
+            expected = isinstance(error, OutsideUnavailable)
+            log = logs.get("intents")
+            (log.warning if expected else log.exception)(
+                "intent_failed", service=self.node.name, kind=one.kind, key=one.key, attempts=one.attempts, why=repr(error)
+            )
+            pause = declared.delays[min(one.attempts, len(declared.delays)) - 1]
+            with self.node.database.begin() as connection:
+                connection.execute(
+                    intent.update()
+                    .where(intent.c.id == one.id)
+                    .values(next_at=clock.machine_now() + timedelta(seconds=pause), error=repr(error)[:500])
+                )
+            return False
+        return True
+
+    def _settle(self, tx: UnitOfWork, one: Intent, result: Any) -> None:
+        if tx.execute(intent.delete().where(intent.c.id == one.id)).rowcount:
+            self.intents.by_kind[one.kind].settle(tx, one, result)

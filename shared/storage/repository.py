@@ -1,0 +1,146 @@
+"""Where aggregates are kept: one row each, with a version, the columns people search by, and the body as JSON.
+
+Loading locks the row (PostgreSQL) or relies on the one writer (SQLite); either way the version is checked on writing.
+Inside one transaction an aggregate is loaded once and written once, however many messages of a batch touch it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from shared.kernel.errors import NotFound
+from shared.storage.database import StaleRow
+from shared.storage.types import Body
+from shared.storage.unit_of_work import UnitOfWork
+
+T = TypeVar("T")
+
+
+def aggregate_table(name: str, metadata: sa.MetaData, key: str, *columns: Any) -> sa.Table:
+    """A table for `Repository`: key, version, body, and `columns` to search by (and indexes)."""
+    return sa.Table(
+        name,
+        metadata,
+        sa.Column(key, sa.String(64), primary_key=True),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("body", Body, nullable=False),
+        *columns,
+    )
+
+
+class _Kept(Generic[T]):
+    __slots__ = ("bytes", "thing", "version")
+
+    def __init__(self, thing: T, version: int, body: bytes) -> None:
+        self.thing, self.version, self.bytes = thing, version, body
+
+
+class _Loaded(Generic[T]):
+    """What one transaction has of one repository."""
+
+    def __init__(self, repository: Repository[T]) -> None:
+        self.repository = repository
+        self.kept: dict[str, _Kept[T]] = {}
+
+    def flush(self, tx: UnitOfWork) -> None:
+        self.repository.write(tx, self.kept)
+
+
+class Repository(Generic[T]):
+    """`columns(thing)` gives the search columns' values; `key(thing)` its id. `missing` is raised by `get`."""
+
+    def __init__(
+        self,
+        table: sa.Table,
+        kind: type[T],
+        *,
+        key: Callable[[T], str],
+        columns: Callable[[T], dict[str, Any]] = lambda _thing: {},
+        missing: type[NotFound] = NotFound,
+    ) -> None:
+        self.table, self.kind, self.key_of, self.columns_of, self.missing = table, kind, key, columns, missing
+        self.key_column: sa.Column[str] = next(iter(table.primary_key.columns))
+        self._decoder = msgspec.json.Decoder(kind)
+        self._encode = msgspec.json.Encoder().encode
+        self._update = (
+            table.update()
+            .where(self.key_column == sa.bindparam("k_"), table.c.version == sa.bindparam("v_"))
+            .values({c.name: sa.bindparam(c.name) for c in table.c if c.name != self.key_column.name})
+        )
+
+    def get(self, tx: UnitOfWork, key: str) -> T:
+        """The aggregate, locked. Raises `missing`."""
+        thing = self.find(tx, key)
+        if thing is None:
+            raise self.missing()
+        return thing
+
+    def find(self, tx: UnitOfWork, key: str) -> T | None:
+        """The aggregate, locked, or None."""
+        kept = self._mine(tx).get(key)
+        if kept is None:
+            self.lock(tx, [key])
+            kept = self._mine(tx).get(key)
+        return kept.thing if kept else None
+
+    def lock(self, tx: UnitOfWork, keys: Iterable[str]) -> list[T]:
+        """Load and lock all of `keys` that exist, in one sorted order, with one statement."""
+        mine = self._mine(tx)
+        wanted = sorted({key for key in keys if key not in mine})
+        if wanted:
+            statement = (
+                sa.select(self.key_column, self.table.c.version, self.table.c.body)
+                .where(tx.among(self.key_column, wanted))
+                .order_by(self.key_column)
+                .with_for_update()
+            )
+            for key, version, body in tx.execute(statement):
+                mine[key] = _Kept(self._decoder.decode(body), version, bytes(body))
+        return [mine[key].thing for key in keys if key in mine]
+
+    def add(self, tx: UnitOfWork, thing: T) -> T:
+        """Keep a new aggregate. A second one with the same key fails the transaction when it is written."""
+        self._mine(tx)[self.key_of(thing)] = _Kept(thing, 0, b"")
+        return thing
+
+    def peek(self, connection: Connection, key: str) -> T:
+        """Read without locking, for queries. Raises `missing`."""
+        body = connection.execute(sa.select(self.table.c.body).where(self.key_column == key)).scalar()
+        if body is None:
+            raise self.missing()
+        return self._decoder.decode(body)
+
+    def decode(self, body: bytes) -> T:
+        """The aggregate in a `body` column that a query selected."""
+        return self._decoder.decode(body)
+
+    def write(self, tx: UnitOfWork, kept: dict[str, _Kept[T]]) -> None:
+        """Insert what is new, update what changed (StaleRow when somebody was faster). Called by the unit of work."""
+        new, changed = [], []
+        for key in sorted(kept):
+            entry = kept[key]
+            body = self._encode(entry.thing)
+            if body == entry.bytes:
+                continue
+            row = {"version": entry.version + 1, "body": body, **self.columns_of(entry.thing)}
+            if entry.version == 0:
+                new.append({self.key_column.name: key, **row})
+            else:
+                changed.append({"k_": key, "v_": entry.version, **row})
+            entry.version, entry.bytes = entry.version + 1, body
+        if new:
+            tx.execute(self.table.insert(), new)
+        if changed and tx.execute(self._update, changed).rowcount != len(changed):
+            raise StaleRow(f"{self.table.name}: somebody else was faster")
+
+    def _mine(self, tx: UnitOfWork) -> dict[str, _Kept[T]]:
+        loaded = tx.repositories.get(self)
+        if loaded is None:
+            loaded = tx.repositories[self] = _Loaded(self)
+        kept: dict[str, _Kept[T]] = loaded.kept
+        return kept

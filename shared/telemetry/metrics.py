@@ -1,0 +1,20 @@
+"""Every metric of the platform, by name, in one place. Labels never hold ids or paths."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+consumed = Counter("caravan_consumed", "Messages taken from the bus, by what became of them", ["service", "result"])
+handler_seconds = Histogram("caravan_handler_seconds", "Time to handle one batch", ["service"])
+batch_size = Histogram("caravan_batch_size", "Facts handled in one batch", ["service"], buckets=(1, 2, 5, 10, 20, 50))
+dead = Counter("caravan_dead", "Messages that became dead rows", ["service", "reason"])
+relay_published = Counter("caravan_relay_published", "Facts the broker confirmed", ["service"])
+relay_failed = Counter("caravan_relay_failed", "Facts nacked, returned or timed out (tried again)", ["service"])
+relay_leader = Gauge("caravan_relay_leader", "1 where this process relays", ["service"], multiprocess_mode="livesum")
+outbox_pending = Gauge("caravan_outbox_pending", "Pointers not confirmed yet", ["service"], multiprocess_mode="max")
+outbox_oldest = Gauge(
+    "caravan_outbox_oldest_age_seconds", "Age of the oldest pointer", ["service"], multiprocess_mode="max"
+)
+retry_pending = Gauge("caravan_retry_pending", "Kept rows by status", ["service", "status"], multiprocess_mode="max")
+broker_connected = Gauge("caravan_broker_connected", "1 while connected", ["service"], multiprocess_mode="livesum")
+broker_blocked = Gauge("caravan_broker_blocked", "1 while the broker blocks us", ["service"], multiprocess_mode="livesum")
+timer_lag = Gauge("caravan_timer_lag_seconds", "How late the oldest due timer is", ["service"], multiprocess_mode="max")
+requests = Histogram("caravan_request_seconds", "HTTP requests", ["service", "method", "rule", "status"])

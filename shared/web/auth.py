@@ -1,0 +1,144 @@
+"""Who is asking: bearer tokens (EdDSA JWT, RFC 8037) made by account and verified here by each service itself.
+
+Keys and revocations arrive as facts and are kept in every store, so a lost gateway rule opens nothing and no service
+asks another. Access tokens live ten minutes of machine time; a revoked session is refused once its fact has arrived.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import OKPKey
+
+from shared.contracts.account import SessionRevoked, SigningKeyPublished
+from shared.kernel import clock
+from shared.kernel.errors import Unauthenticated
+from shared.messaging.subscriptions import Subscriptions
+from shared.storage.database import Database
+from shared.storage.types import revoked_session, signing_key
+from shared.storage.unit_of_work import UnitOfWork
+
+ISSUER = "caravan"
+AUDIENCE = "caravan-api"
+REFRESH_SECONDS = 1.0
+
+BUYER, SELLER, OPERATOR = "buyer", "seller", "operator"
+
+
+@dataclass(frozen=True)
+class Principal:
+    """A verified caller. `seller_id` is the one shop the token speaks for, if any."""
+
+    account_id: str
+    roles: frozenset[str]
+    session_id: str
+    seller_id: str | None = None
+
+    def has(self, role: str) -> bool:
+        return role in self.roles
+
+
+class ExpiredToken(Unauthenticated):
+    """The access token has run out; refresh it."""
+
+
+class RevokedSession(Unauthenticated):
+    """This session was ended."""
+
+
+def listen_for_keys(on: Subscriptions) -> None:
+    """Every service hears of signing keys and ended sessions."""
+
+    @on(SigningKeyPublished)
+    def keep_key(event: SigningKeyPublished, tx: UnitOfWork) -> None:
+        tx.execute(
+            tx.insert(signing_key)
+            .values(key_id=event.key_id, jwk=msgspec.json.encode(event.jwk_public), not_after=event.not_after)
+            .on_conflict_do_nothing()
+        )
+
+    @on(SessionRevoked)
+    def end_session(event: SessionRevoked, tx: UnitOfWork) -> None:
+        tx.execute(
+            tx.insert(revoked_session)
+            .values(session_id=event.session_id, expires_at=event.expires_at)
+            .on_conflict_do_nothing()
+        )
+
+
+class Verifier:
+    """Verifies tokens for one service. Verified tokens are remembered until they expire: Ed25519 costs 0.2 ms."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._keys: dict[str, OKPKey] = {}
+        self._revoked: frozenset[str] = frozenset()
+        self._seen: dict[str, tuple[float, Principal]] = {}
+        self._fresh_until = 0.0
+        self._lock = threading.Lock()
+
+    def verify(self, token: str) -> Principal:
+        """Raises Unauthenticated, ExpiredToken, RevokedSession."""
+        self._refresh()
+        seconds = clock.machine_seconds()
+        expires, principal = self._seen.get(token) or self._check(token)
+        if seconds >= expires:
+            self._seen.pop(token, None)
+            raise ExpiredToken()
+        if principal.session_id in self._revoked:
+            raise RevokedSession()
+        return principal
+
+    def _check(self, token: str) -> tuple[float, Principal]:
+        try:
+            key = self._keys.get(_key_id(token)) or self._refresh(force=True).get(_key_id(token))
+            if key is None:
+                raise Unauthenticated()
+            claims: dict[str, Any] = jwt.decode(token, key, algorithms=["EdDSA"]).claims
+            if claims["iss"] != ISSUER or claims["aud"] != AUDIENCE:
+                raise Unauthenticated()
+            principal = Principal(
+                claims["sub"], frozenset(claims["roles"]), claims["sid"], claims.get("seller_id") or None
+            )
+            expires = float(claims["exp"])
+        except (JoseError, KeyError, ValueError, TypeError, AttributeError) as error:
+            raise Unauthenticated() from error
+        with self._lock:
+            if len(self._seen) > 20_000:
+                self._seen.clear()
+            self._seen[token] = expires, principal
+        return expires, principal
+
+    def _refresh(self, *, force: bool = False) -> dict[str, OKPKey]:
+        """Read keys and revocations again at most once a second (`force`: now)."""
+        if not force and clock.monotonic() < self._fresh_until:
+            return self._keys
+        with self._lock:
+            self._fresh_until = clock.monotonic() + REFRESH_SECONDS
+            now = datetime.fromtimestamp(clock.machine_seconds(), UTC)
+            with self.database.read() as connection:
+                rows = connection.execute(
+                    sa.select(signing_key.c.key_id, signing_key.c.jwk).where(signing_key.c.not_after > now)
+                ).all()
+                revoked = connection.execute(
+                    sa.select(revoked_session.c.session_id).where(revoked_session.c.expires_at > now)
+                ).scalars()
+                self._revoked = frozenset(revoked)
+            self._keys = {
+                row.key_id: self._keys.get(row.key_id) or OKPKey.import_key(msgspec.json.decode(row.jwk)) for row in rows
+            }
+            return self._keys
+
+
+def _key_id(token: str) -> str:
+    import base64
+
+    head = token.split(".", 1)[0]
+    return str(msgspec.json.decode(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))["kid"])
