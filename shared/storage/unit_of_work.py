@@ -63,6 +63,7 @@ class Node:
         self.database = database or Database(settings.database_url, pool_size=settings.pool_size)
         self.vault = vault or Vault(settings.vault_url)
         self.wake: Callable[[], None] = lambda: None
+        self.outside: dict[str, Any] = {}  # clients of the outside world, by name; tests put their own here
 
     @contextlib.contextmanager
     def transaction(self, cause: Cause | None = None) -> Iterator[UnitOfWork]:

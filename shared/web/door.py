@@ -147,7 +147,10 @@ class Door(Blueprint):  # type: ignore[misc]
             if door.query is not None:
                 documented = self._documents(documented, door.query, "query")
             documented = _undone(self.response(status, door.answer, content_type=content_type), documented)
-            documented = self.alt_response("default", schema=ProblemView, content_type="application/problem+json")(documented)
+            refused = self.alt_response(
+                "default", schema=ProblemView, description="A refusal", content_type="application/problem+json"
+            )
+            documented = refused(documented)
             documented = self.doc(**doc)(documented)
             self.route(rule, methods=[method])(documented)
             return function
