@@ -1,0 +1,124 @@
+"""Fixtures for every test: real servers and fresh databases, schemas and vhosts on them.
+
+The servers are started when the first test asks, once for all xdist workers (a file lock keeps the others
+waiting), and stopped by the pytest process that was called, which outlives its workers. A missing server
+fails the test: nothing is skipped. A test that stops, kills or alarms a server must start its own.
+"""
+
+import fcntl
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from hypothesis import settings
+
+from deploy.servers import PostgresServer, Process, RabbitServer, Server
+
+# A busy machine is no reason to call a property false.
+settings.register_profile("caravan", deadline=None)
+settings.load_profile("caravan")
+
+S = TypeVar("S", bound=Server)
+_KINDS: dict[str, type[Server]] = {"postgres": PostgresServer, "rabbit": RabbitServer}
+_HOME = Path(tempfile.gettempdir()) / f"caravan-tests-{os.getuid()}"
+_FOLDER = pytest.StashKey[Path]()
+
+
+# -------------------------------------------------------------- one set of servers a run
+def pytest_configure(config: pytest.Config) -> None:
+    # Named after the process in charge, so that a later run can tell that a folder's owner died.
+    myself = Process.of(os.getpid())
+    given = getattr(config, "workerinput", {}).get("caravan_folder")
+    config.stash[_FOLDER] = Path(given) if given else _HOME / f"{myself.pid}-{myself.born}"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node) -> None:
+    node.workerinput["caravan_folder"] = str(node.config.stash[_FOLDER])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        _stop_servers(config.stash[_FOLDER])
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m "not servers" makes its choice
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if {"postgres_server", "rabbit_server"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("servers")
+
+
+def _start(server: type[S], config: pytest.Config, **options) -> S:
+    folder = config.stash[_FOLDER]
+    _HOME.mkdir(exist_ok=True)
+    with (_HOME / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _stop_orphans()
+        folder.mkdir(exist_ok=True)
+        for path in (_HOME, folder):
+            path.chmod(0o755)  # the servers' users have to pass
+    with (folder / f"{server.kind}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return server(folder / server.kind, keep=False, **options).start()
+
+
+def _stop_servers(folder: Path) -> None:
+    for kind, server in _KINDS.items():
+        if (folder / kind).exists():
+            server(folder / kind, keep=False).stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _stop_orphans() -> None:
+    """Stop what a run left behind that was itself killed."""
+    for folder in _HOME.glob("*-*"):
+        pid, born = map(int, folder.name.split("-"))
+        if not Process(pid, born).alive:
+            _stop_servers(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(pytestconfig: pytest.Config) -> PostgresServer:
+    """The run's PostgreSQL. Not durable, and shared: leave it running."""
+    return _start(PostgresServer, pytestconfig, fsync=False)
+
+
+@pytest.fixture(scope="session")
+def rabbit_server(pytestconfig: pytest.Config) -> RabbitServer:
+    """The run's RabbitMQ. Shared: leave it running, and its alarms alone."""
+    return _start(RabbitServer, pytestconfig)
+
+
+# -------------------------------------------------------------- something fresh a test
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """A fresh, empty database, owned by a role that may do nothing else."""
+    name = f"t_{secrets.token_hex(8)}"
+    yield postgres_server.create_database(name, "tester", "tester")
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def rabbit_url(rabbit_server: RabbitServer) -> Iterator[str]:
+    """A fresh, empty vhost, and a user who may do everything in it."""
+    name = f"t-{secrets.token_hex(8)}"
+    yield rabbit_server.add_vhost(name)
+    rabbit_server.delete_vhost(name)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A fresh SQLite file, not yet made."""
+    return f"sqlite:///{tmp_path / 'caravan.db'}"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.servers)])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The same test on both kinds of store."""
+    return str(request.getfixturevalue(f"{request.param}_url"))

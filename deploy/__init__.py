@@ -1,0 +1,1 @@
+"""How Caravan is put together and run."""
