@@ -1,0 +1,87 @@
+# `make` prints what there is. A fresh machine needs only Python 3.11+ with venv, and make.
+
+PYTHON ?= python3
+ON     ?= embedded
+T      ?=
+N      ?= 2
+
+VENV   := .venv
+PY     := $(VENV)/bin/python
+SETUP  := $(VENV)/.installed
+CODE    = $(wildcard shared services deploy tests benchmarks conftest.py)
+COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+LOCK    = $(VENV)/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --quiet \
+          --generate-hashes --no-emit-index-url --no-header
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run stack up test check lint format docs tapes bench servers lock clean
+
+help:
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+
+##@ See it
+demo: $(SETUP)      ## carry one order from listing to review, showing each fact (ON=embedded or ON=stack)
+	@$(PY) -m deploy.demo --on $(ON)
+
+run: $(SETUP)       ## all services in one process on one port, seeded, until Ctrl-C
+	@$(PY) -m deploy.embedded
+
+stack: $(SETUP)     ## every service as its own processes, with private RabbitMQ, PostgreSQL and nginx
+	@$(PY) -m deploy.stack
+
+up:                 ## the same with docker compose, built from this tree
+	$(COMPOSE) --env-file deploy/dev.env up --build --detach
+
+##@ Work on it
+setup: $(SETUP)     ## make .venv and install what requirements/dev.txt locks
+
+# Older than the lock only when the lock has changed: otherwise there is nothing to do.
+$(SETUP): requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Caravan needs Python 3.11 or newer: make PYTHON=/path/to/python3 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV) \
+	  || { echo "Python lacks its venv module (Debian, Ubuntu: apt-get install python3-venv)"; exit 1; }
+	@echo "Installing requirements/dev.txt into $(VENV); this takes a minute, once"
+	@$(PY) -m pip install -qq --disable-pip-version-check --no-input --require-hashes -r requirements/dev.txt
+	@touch $@
+
+test: $(if $(T),,check) servers    ## check, then all tests, real servers included (T=path for some, without the check)
+	@$(PY) -m pytest -n $(N) --dist loadfile $(T)
+
+check: lint         ## format, lint, types, fences between layers, and whether generated docs are fresh
+	@$(PY) -m deploy.docs --check
+
+lint: $(SETUP)      ## the part of check that reads only the code
+	@$(PY) -m ruff format --check --output-format concise $(CODE)
+	@$(PY) -m ruff check --quiet --output-format concise $(CODE)
+	@$(PY) -m mypy
+	@$(VENV)/bin/lint-imports
+
+format: $(SETUP)    ## put the code into its one form
+	@$(PY) -m ruff check --quiet --fix-only $(CODE)
+	@$(PY) -m ruff format $(CODE)
+
+docs: $(SETUP)      ## make the generated pages anew
+	@$(PY) -m deploy.docs
+
+tapes: $(SETUP)     ## record the golden tapes anew; read the diff before you commit it
+	@$(PY) -m pytest -q tests/journeys --record-tapes
+
+bench: servers      ## measure, as ratios within one run
+	@$(PY) -m benchmarks
+
+##@ Keep it
+servers: $(SETUP)   ## install the PostgreSQL, RabbitMQ and nginx packages if missing (root on Debian, Ubuntu)
+	@$(PY) -m deploy.servers --install --check
+
+lock:               ## resolve the newest versions that fit pyproject.toml into requirements/
+	@test -x $(VENV)/bin/uv || $(MAKE) setup
+	@$(LOCK) --upgrade --output-file requirements/run.txt
+	@$(LOCK) --upgrade --constraint requirements/run.txt --group test --group lint \
+	  --output-file requirements/dev.txt
+
+clean:              ## remove .venv, caches and local stores; a .env with your secrets stays
+	git clean -fdX --exclude '!.env' --exclude '!.env.*'
