@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import hmac
 from collections.abc import Callable, Set
 from datetime import datetime
 from typing import Any
@@ -123,7 +124,8 @@ class Door(Blueprint):  # type: ignore[misc]
         key: str = "honoured",
         content_type: str = "application/json",
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """`who`: roles, ANYONE or SIGNATURE. `key`: "required", "honoured" (Idempotency-Key on POST)."""
+        """`who`: roles, ANYONE or SIGNATURE. `key` (Idempotency-Key on POST): "required", "honoured", or "none" where
+        the answer may not be stored because it holds secrets."""
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
             door = _Entry(function, method, rule, who, _schema(body), _schema(query), _schema(answer), status, key)
@@ -203,6 +205,8 @@ class _Entry:
     def enter(self, path: dict[str, Any]) -> Response:
         node: Node = current_app.extensions["caravan"]
         who = self._admit(node)
+        if any("\0" in str(text) for text in (*path.values(), *request.args.values())):
+            raise BadRequest("NUL characters are not taken")  # PostgreSQL keeps none in its text
         arguments: dict[str, Any] = dict(path)
         if self.body is not None:
             arguments["body"] = self._load(self.body, _json(), "json")
@@ -234,12 +238,13 @@ class _Entry:
 
     def _change(self, node: Node, who: Principal | None, arguments: dict[str, Any]) -> Response:
         cause = Cause(g.request_id, f"request:{g.request_id}", g.traceparent)
-        key = request.headers.get("Idempotency-Key", "") if self.method == "POST" and self.who.isdisjoint(SIGNATURE) else ""
+        keyed = self.method == "POST" and self.key != "none" and self.who.isdisjoint(SIGNATURE)
+        key = request.headers.get("Idempotency-Key", "") if keyed else ""
         if self.key == "required" and not key:
             raise IdempotencyKeyRequired(field="Idempotency-Key")
         if len(key) > 255:
             raise BadRequest("an Idempotency-Key has at most 255 characters", field="Idempotency-Key")
-        once = _Once(who, f"{self.method} {self.rule}", key) if key else None
+        once = _Once(node.settings.secret, who, f"{self.method} {self.rule}", key) if key else None
 
         def work(tx: UnitOfWork) -> tuple[Response, Callable[[], Any] | None]:
             if once and (stored := once.find(tx)):
@@ -288,6 +293,8 @@ def _json() -> Any:
         from shared.kernel.errors import UnsupportedMediaType
 
         raise UnsupportedMediaType()
+    if b"\\u0000" in request.data:
+        raise BadRequest("NUL characters are not taken")
     try:
         return msgspec.json.decode(request.get_data())
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
@@ -321,10 +328,11 @@ def note_denial(node: Node, who: Principal | None, action: str, thing: str, resu
 class _Once:
     """One use of an Idempotency-Key: found, in flight, or ours to keep."""
 
-    def __init__(self, who: Principal | None, route: str, key: str) -> None:
+    def __init__(self, secret: str, who: Principal | None, route: str, key: str) -> None:
         self.identity = {"principal": who.account_id if who else "anonymous", "route": route, "key": key}
         content = f"{request.full_path}\n".encode() + request.get_data()
-        self.fingerprint = hashlib.sha256(content).hexdigest()
+        # Keyed: bodies hold passwords and addresses, which a plain hash would give away to whoever guesses them.
+        self.fingerprint = hmac.new(secret.encode(), content, "sha256").hexdigest()
         digest = hashlib.sha256("\n".join(self.identity.values()).encode()).digest()
         self.lock = int.from_bytes(digest[:8], "big", signed=True)
 
