@@ -1,0 +1,94 @@
+"""The compose file and what stands beside it agree, and hold no secret that would work in production."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import psycopg
+import pytest
+import yaml
+
+from deploy.servers import PostgresServer
+from deploy.servers.install import find
+
+ROOT = Path(__file__).parents[2]
+SERVICES = ("account", "catalog", "order", "payment", "inventory", "shipping", "support")
+
+
+def variables(name: str) -> dict[str, str]:
+    lines = (ROOT / name).read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+@pytest.fixture(scope="module")
+def compose():
+    return yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+
+
+def test_each_service_has_a_web_and_a_worker_process_on_its_own_database(compose):
+    containers = compose["services"]
+    databases = set()
+    for service in SERVICES:
+        web, worker = containers[f"{service}-web"], containers[f"{service}-worker"]
+        assert web["environment"] == worker["environment"]
+        assert web["environment"]["CARAVAN_SERVICE"] == service
+        databases.add(web["environment"]["CARAVAN_DATABASE_URL"])
+    assert len(databases) == len(SERVICES)
+    assert containers["order-live"]["environment"]["CARAVAN_SERVICE"] == "order"
+
+
+def test_only_those_who_handle_personal_data_see_the_vault_and_only_account_writes(compose):
+    vaults = {
+        s: compose["services"][f"{s}-web"]["environment"].get("CARAVAN_VAULT_URL", "") for s in SERVICES
+    }
+    role = {service: url.split("//")[-1].split(":")[0] for service, url in vaults.items() if url}
+    reader = "vault_reader"
+    assert role == {"account": "vault", "order": reader, "shipping": reader, "support": reader}
+
+
+def test_both_environment_files_set_all_that_compose_asks_for():
+    asked = set(re.findall(r"(?<!\$)\$\{(\w+)", (ROOT / "docker-compose.yml").read_text())) - {
+        "CARAVAN_VERSION"
+    }
+    assert set(variables("deploy/dev.env")) == asked
+    assert set(variables(".env.example")) == asked
+
+
+def test_no_secret_has_a_default():
+    assert not [
+        name
+        for name, value in variables(".env.example").items()
+        if value and re.search("SECRET|PASSWORD", name)
+    ]
+    text = (ROOT / "docker-compose.yml").read_text()
+    assert not re.findall(r"\$\{\w*(?:SECRET|PASSWORD)\w*(?!\w*:\?)[^}]*}", text)
+    assert variables("deploy/dev.env")["CARAVAN_ENV"] == "development"
+
+
+@pytest.mark.servers
+def test_the_init_script_gives_each_service_a_database_that_no_other_enters():
+    passwords = {n: v for n, v in variables("deploy/dev.env").items() if n.endswith("_DB_PASSWORD")}
+    with PostgresServer(fsync=False) as server:
+        administrator = {
+            "PATH": f"{find('postgres')}:/usr/bin:/bin",
+            "PGHOST": "127.0.0.1",
+            "PGPORT": str(server.port),
+            "PGUSER": "postgres",
+            "PGPASSWORD": server.state.secrets["postgres"],
+        }
+        script = [str(ROOT / "deploy/postgres/init.sh")]
+        assert subprocess.run(script, env=administrator, capture_output=True, check=False).returncode
+        subprocess.run(script, env=administrator | passwords, check=True)
+
+        def ask(database: str, role: str, statement: str):
+            url = server.url(database, role, "development").replace("+psycopg", "")
+            with psycopg.connect(url) as db:
+                return db.execute(statement)
+
+        ask("orders", "orders", "CREATE TABLE orders (no int)")
+        with pytest.raises(psycopg.OperationalError, match="permission denied"):
+            ask("orders", "payment", "SELECT 1")
+        ask("vault", "vault", "CREATE TABLE vault_key (secret bytea)")
+        ask("vault", "vault_reader", "SELECT * FROM vault_key")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            ask("vault", "vault_reader", "DELETE FROM vault_key")
