@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import sqlalchemy as sa
 from joserfc.jwk import OKPKey
 
@@ -102,7 +103,7 @@ class Stage:
             connection.execute(
                 signing_key.insert().values(
                     key_id=self._key.kid,
-                    jwk=self._key.as_json(private=False).encode(),
+                    jwk=msgspec.json.encode(self._key.as_dict(private=False)),
                     not_after=clock.machine_now() + timedelta(days=1),
                 )
             )

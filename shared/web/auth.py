@@ -1,4 +1,4 @@
-"""Who is asking: bearer tokens (EdDSA JWT, RFC 8037) made by account and verified here by each service itself.
+"""Who is asking: bearer tokens (Ed25519 JWT, RFC 8037 and 9864) made by account and verified here by each service itself.
 
 Keys and revocations arrive as facts and are kept in every store, so a lost gateway rule opens nothing and no service
 asks another. Access tokens live ten minutes of machine time; a revoked session is refused once its fact has arrived.
@@ -101,7 +101,7 @@ class Verifier:
             key = self._keys.get(_key_id(token)) or self._refresh(force=True).get(_key_id(token))
             if key is None:
                 raise Unauthenticated()
-            claims: dict[str, Any] = jwt.decode(token, key, algorithms=["EdDSA"]).claims
+            claims: dict[str, Any] = jwt.decode(token, key, algorithms=["Ed25519"]).claims
             if claims["iss"] != ISSUER or claims["aud"] != AUDIENCE:
                 raise Unauthenticated()
             principal = Principal(
@@ -146,7 +146,7 @@ def issue(key: OKPKey, principal: Principal, *, lives_seconds: int = 600) -> str
     }  # fmt: skip
     if principal.seller_id:
         claims["seller_id"] = principal.seller_id
-    return jwt.encode({"alg": "EdDSA", "kid": key.kid}, claims, key, algorithms=["EdDSA"])
+    return jwt.encode({"alg": "Ed25519", "kid": key.kid}, claims, key, algorithms=["Ed25519"])
 
 
 def _key_id(token: str) -> str:
