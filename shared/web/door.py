@@ -40,6 +40,7 @@ ANYONE: Set[str] = frozenset({"anyone"})
 SIGNATURE: Set[str] = frozenset({"signature"})
 """Called by machines that sign the raw body; the operation verifies it itself."""
 SIGNED_IN: Set[str] = frozenset({"buyer", "seller", "operator"})
+Operation = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 class IdempotencyKeyRequired(BadRequest):
@@ -96,19 +97,19 @@ class Door(Blueprint):  # type: ignore[misc]
     def __init__(self, name: str, import_name: str, *, description: str) -> None:
         super().__init__(name, import_name, url_prefix="/v1", description=description)
 
-    def get(self, rule: str, **options: Any) -> Any:  # type: ignore[override]
+    def get(self, rule: str, **options: Any) -> Operation:  # type: ignore[override]
         return self._operation("GET", rule, **options)
 
-    def post(self, rule: str, **options: Any) -> Any:  # type: ignore[override]
+    def post(self, rule: str, **options: Any) -> Operation:  # type: ignore[override]
         return self._operation("POST", rule, **options)
 
-    def put(self, rule: str, **options: Any) -> Any:  # type: ignore[override]
+    def put(self, rule: str, **options: Any) -> Operation:  # type: ignore[override]
         return self._operation("PUT", rule, **options)
 
-    def patch(self, rule: str, **options: Any) -> Any:  # type: ignore[override]
+    def patch(self, rule: str, **options: Any) -> Operation:  # type: ignore[override]
         return self._operation("PATCH", rule, **options)
 
-    def delete(self, rule: str, **options: Any) -> Any:  # type: ignore[override]
+    def delete(self, rule: str, **options: Any) -> Operation:  # type: ignore[override]
         return self._operation("DELETE", rule, **options)
 
     def _operation(
@@ -123,7 +124,7 @@ class Door(Blueprint):  # type: ignore[misc]
         status: int = 200,
         key: str = "honoured",
         content_type: str = "application/json",
-    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    ) -> Operation:
         """`who`: roles, ANYONE or SIGNATURE. `key` (Idempotency-Key on POST): "required", "honoured", or "none" where
         the answer may not be stored because it holds secrets."""
 
