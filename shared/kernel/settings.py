@@ -35,6 +35,7 @@ class Settings:
     sandbox: bool = True
     pool_size: int = 4
     worker_port: int = 0  # health and metrics of a worker process; 0: none
+    worker_host: str = "127.0.0.1"
 
     @property
     def production(self) -> bool:
@@ -69,6 +70,7 @@ def load(service: str) -> Settings:
             sandbox=env.bool("SANDBOX", env.str("ENV", "development") != "production"),
             pool_size=env.int("POOL_SIZE", 4),
             worker_port=env.int("WORKER_PORT", 0),
+            worker_host=env.str("WORKER_HOST", "127.0.0.1"),
         )
     if settings.production:
         secrets = (settings.secret, settings.provider_secret, settings.carrier_secret)

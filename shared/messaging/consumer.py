@@ -26,7 +26,7 @@ from shared.kernel import clock
 from shared.kernel.errors import Fatal, TooEarly
 from shared.messaging.leases import LeaseLost
 from shared.messaging.subscriptions import Subscriptions
-from shared.storage.database import is_conflict, is_infrastructure
+from shared.storage.database import is_infrastructure
 from shared.storage.types import inbox, inbox_retry
 from shared.storage.unit_of_work import Cause, Node, UnitOfWork
 from shared.telemetry import logs, metrics
@@ -60,8 +60,7 @@ def read(body: bytes, deliveries: int = 0) -> Message:
     try:
         envelope = decode_envelope(body)
     except Fatal as error:
-        digest = hashlib.sha256(body).hexdigest()
-        return Message(body, digest, "unreadable", digest, digest, None, Cause.fresh(digest), fatal=f"unreadable|{error}")
+        return refuse(body, f"unreadable|{error}")
     cause = Cause(envelope.correlationid, envelope.id, envelope.traceparent)
     agg = f"{envelope.publisher}/{envelope.subject}"
     try:
@@ -71,6 +70,12 @@ def read(body: bytes, deliveries: int = 0) -> Message:
     return Message(
         body, envelope.id, envelope.type, agg, envelope.partitionkey, fact, cause, envelope, fatal, deliveries
     )
+
+
+def refuse(body: bytes, fatal: str) -> Message:
+    """A message that is not believed in anything it says of itself: known by the hash of its bytes alone."""
+    digest = hashlib.sha256(body).hexdigest()
+    return Message(body, digest, fatal.split("|")[0], digest, digest, None, Cause.fresh(digest), fatal=fatal)
 
 
 class _Aside(Exception):
@@ -98,7 +103,12 @@ class Consumer:
                     early |= self.handle_one(message, guard)
         crash_point("consumer.after_commit")
         for no in sorted(early):
-            self.retry(no, guard)
+            self.retry(no, guard, counts=False)
+
+    def bury(self, body: bytes) -> None:
+        """Keep as dead what the broker gave up delivering."""
+        message = read(body)
+        self._keep(message, "dead", "broker_limit", "the broker gave up delivering it", guard=lambda _tx: None)
 
     def handle_one(self, message: Message, guard: Guard = lambda _tx: None) -> set[int]:
         """The slow way: one message, one transaction. Answers early rows worth another try now."""
@@ -231,18 +241,28 @@ class Consumer:
             tx.execute(inbox_retry.update().where(inbox_retry.c.no == row.no).values(**change))
             return not dead
 
-        return self.node.run(mark)
+        goes_on = self.node.run(mark)
+        if not goes_on:
+            self._mourn(message, "crash_loop")
+        return goes_on
 
     def _keep(self, message: Message, status: str, reason: str, error: str, *, guard: Guard) -> None:
-        def keep(tx: UnitOfWork) -> None:
+        def keep(tx: UnitOfWork) -> bool:
             guard(tx)
+            marked = inbox.c.consumer == self.on.consumer, inbox.c.event_id == message.event_id
+            if tx.execute(sa.select(inbox.c.at).where(*marked)).first() is not None:
+                return False  # handled or discarded, and delivered once more
             self._insert_retry(tx, message, status, reason, error)
+            return True
 
-        self.node.run(keep)
-        metrics.consumed.labels(self.on.consumer, status).inc()
-        if status == "dead":
-            metrics.dead.labels(self.on.consumer, reason).inc()
-            logs.get("consumer").error("dead_letter", event_id=message.event_id, type=message.type, reason=reason)
+        kept = self.node.run(keep)
+        metrics.consumed.labels(self.on.consumer, status if kept else "duplicate").inc()
+        if kept and status == "dead":
+            self._mourn(message, reason)
+
+    def _mourn(self, message: Message, reason: str) -> None:
+        metrics.dead.labels(self.on.consumer, reason).inc()
+        logs.get("consumer").error("dead_letter", event_id=message.event_id, type=message.type, reason=reason)
 
     def _insert_retry(
         self, tx: UnitOfWork, message: Message, status: str, reason: str, error: str, starts: int = 0
@@ -308,8 +328,11 @@ class Consumer:
             self.retry(no, guard)
         return len(numbers)
 
-    def retry(self, no: int, guard: Guard = lambda _tx: None) -> bool:
-        """Handle one kept row now, and what it held back. Answers whether it is handled."""
+    def retry(self, no: int, guard: Guard = lambda _tx: None, *, counts: bool = True) -> bool:
+        """Handle one kept row now. Answers whether it is handled.
+
+        `counts`: a row that is still too early has used up one of its tries (not so when only its partition moved).
+        """
         with self.node.database.read() as connection:
             row = connection.execute(sa.select(inbox_retry).where(inbox_retry.c.no == no)).one_or_none()
         if row is None or row.status == "dead":
@@ -321,7 +344,8 @@ class Consumer:
         try:
             self.node.run(lambda tx: self._retry_one(tx, no, message, guard))
         except TooEarly as error:
-            self._fail(no, "early", row.attempts, str(error), guard)
+            if counts or row.status != "early":
+                self._fail(no, "early", row.attempts, str(error), guard)
             return False
         except Exception as error:
             if _not_about_the_message(error):
@@ -364,4 +388,4 @@ def _next(status: str, attempts: int) -> Any:
 
 
 def _not_about_the_message(error: BaseException) -> bool:
-    return isinstance(error, LeaseLost) or is_infrastructure(error) or is_conflict(error)
+    return isinstance(error, LeaseLost) or is_infrastructure(error)

@@ -36,15 +36,16 @@ class Subscribers:
 
     def publish(self, facts: Sequence[Outgoing]) -> Outcome:
         failed: dict[int, str] = {}
-        blocked: set[str] = set()
         for consumer, bindings in self.consumers:
-            batch = [fact for fact in facts if fact.routing_key in bindings and fact.partition_key not in blocked]
-            for some in (batch[i : i + 50] for i in range(0, len(batch), 50)):
+            batch = [fact for fact in facts if fact.routing_key in bindings]
+            for start in range(0, len(batch), 50):
                 try:
-                    consumer.handle([door.read(fact.body) for fact in some])
+                    consumer.handle([door.read(fact.body) for fact in batch[start : start + 50]])
                 except Exception as error:
-                    # That store is away: these facts and what follows in their partitions wait; the others go on.
-                    failed |= {fact.pos: f"{consumer.on.consumer}: {error!r}" for fact in some}
+                    # That store is away. All the rest waits, for were it back in a moment, later facts would overtake
+                    # these; the other subscribers go on.
+                    failed |= {fact.pos: f"{consumer.on.consumer}: {error!r}" for fact in batch[start:]}
+                    break
         blocked = {fact.partition_key for fact in facts if fact.pos in failed}
         return Outcome([f.pos for f in facts if f.pos not in failed and f.partition_key not in blocked], failed)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from random import uniform
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -21,17 +22,30 @@ from shared.telemetry.faults import crash_point
 
 WINDOW = 200
 
-_waiting = sa.select(outbox.c.partition_key).where(outbox.c.next_at > sa.bindparam("now"))
-_PENDING = (
-    sa.select(
-        outbox.c.pos, outbox.c.attempts, outbox.c.partition_key, event_log.c.event_id, event_log.c.routing_key,
-        event_log.c.body,
-    )  # fmt: skip
-    .join(event_log, event_log.c.pos == outbox.c.pos)
-    .where(outbox.c.partition_key.not_in(_waiting))
-    .order_by(outbox.c.pos)
-    .limit(2 * WINDOW)
-)
+LOOK_AHEAD = 10 * WINDOW
+"""Pointers looked at to fill a window: a partition key with a long queue must not keep the others waiting."""
+
+
+def _pending(one_per_key: bool) -> sa.Select[Any]:
+    """The next window. A key whose first fact waits for its next try waits as a whole, so that nothing overtakes it."""
+    waiting = sa.select(outbox.c.partition_key).where(outbox.c.next_at > sa.bindparam("now"))
+    pointers = (
+        sa.select(outbox.c.pos, outbox.c.attempts, outbox.c.partition_key)
+        .where(outbox.c.partition_key.not_in(waiting))
+        .order_by(outbox.c.pos)
+        .limit(LOOK_AHEAD if one_per_key else WINDOW)
+        .subquery()
+    )
+    if one_per_key:
+        turn = sa.func.row_number().over(partition_by=pointers.c.partition_key, order_by=pointers.c.pos).label("turn")
+        ranked = sa.select(pointers, turn).subquery()
+        pointers = sa.select(ranked).where(ranked.c.turn == 1).order_by(ranked.c.pos).limit(WINDOW).subquery()
+    log = event_log.c
+    return (
+        sa.select(pointers.c.pos, pointers.c.attempts, pointers.c.partition_key, log.event_id, log.routing_key, log.body)
+        .join(event_log, log.pos == pointers.c.pos)
+        .order_by(pointers.c.pos)
+    )
 
 
 class Relay:
@@ -39,19 +53,12 @@ class Relay:
 
     def __init__(self, node: Node, publisher: Publisher) -> None:
         self.node, self.publisher = node, publisher
+        self._pending = _pending(publisher.one_per_key)
 
     def step(self) -> int:
         """Publish one window. Answers how many facts were confirmed."""
         with self.node.database.read() as connection:
-            rows = connection.execute(_PENDING, {"now": clock.machine_now()}).all()
-        window, keys = [], set()
-        for row in rows:
-            if self.publisher.one_per_key and row.partition_key in keys:
-                continue
-            keys.add(row.partition_key)
-            window.append(row)
-            if len(window) == WINDOW:
-                break
+            window = connection.execute(self._pending, {"now": clock.machine_now()}).all()
         if not window:
             return 0
         outcome = self.publisher.publish(
@@ -59,6 +66,8 @@ class Relay:
         )
         crash_point("relay.after_confirm")
         metrics.relay_published.labels(self.node.name).inc(len(outcome.confirmed))
+        if not outcome.confirmed and not outcome.failed:
+            return 0  # the broker is away: nothing was tried
         with self.node.database.begin() as connection:
             if outcome.confirmed:
                 connection.execute(outbox.delete().where(outbox.c.pos.in_(outcome.confirmed)))

@@ -32,11 +32,11 @@ class Service:
 
     @property
     def migrations(self) -> Path:
-        return Path("services") / self.name / "migrations"
+        return Path(__file__).parents[2] / "services" / self.name / "migrations"
 
     def publishes(self) -> list[type[Fact]]:
         """The facts that are this service's to say."""
         return [fact for (publisher, _, _), fact in sorted(REGISTRY.items(), key=lambda i: i[0]) if publisher == self.name]
 
     def migrate(self, database: Database) -> None:
-        migrate(database, Path(__file__).parents[2] / self.migrations, self.metadata)
+        migrate(database, self.migrations, self.metadata)

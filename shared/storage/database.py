@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from shared.kernel import clock
 from shared.storage.types import clock_offset
@@ -23,10 +26,9 @@ class Database:
         self.is_sqlite = url.startswith("sqlite")
         self.engine = _sqlite(url) if self.is_sqlite else _postgres(url, pool_size)
         # Reads need no transaction of their own: AUTOCOMMIT saves BEGIN and ROLLBACK, two of three round trips.
-        self.reader = (
-            self.engine
-            if self.is_sqlite
-            else self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        # On SQLite a read must not take the one writer's lock.
+        self.reader = self.engine.execution_options(
+            **({"caravan_read_only": True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"})
         )
 
     @contextmanager
@@ -49,6 +51,16 @@ class Database:
         moment: datetime = connection.execute(_PG_NOW).scalar_one()
         return moment
 
+    def direct(self, **options: str) -> psycopg.Connection[Any]:
+        """A connection of its own to PostgreSQL in autocommit, outside the pool: for session locks and notifications.
+
+        `options` are server settings of the session. Raises psycopg.OperationalError when the store is away.
+        """
+        url = self.engine.url
+        settings = " ".join(f"-c {name}={value}" for name, value in options.items())
+        arguments = dict(self.engine.dialect.create_connect_args(url)[1])
+        return psycopg.connect(**{**arguments, **_KEEPALIVE, "options": settings}, autocommit=True)
+
     def close(self) -> None:
         self.engine.dispose()
 
@@ -58,21 +70,29 @@ _PG_NOW = sa.text(
 )
 
 
+# Without these a connection whose other end is gone or cut off keeps its thread for many minutes.
+_KEEPALIVE = {
+    "connect_timeout": 5, "keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 3, "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}  # fmt: skip
+# No transaction of ours is idle for long: a process stopped inside one must not keep its locks (nor its lease).
+_SESSION = "-c statement_timeout=10000 -c idle_in_transaction_session_timeout=20000 -c timezone=UTC"
+
+
 def _postgres(url: str, pool_size: int) -> Engine:
     return sa.create_engine(
         url,
         pool_size=pool_size,
         max_overflow=2,
         pool_pre_ping=False,
-        connect_args={
-            "options": "-c statement_timeout=10000 -c idle_in_transaction_session_timeout=60000 -c timezone=UTC",
-            "connect_timeout": 5,
-        },
+        connect_args={"options": _SESSION, **_KEEPALIVE},
     )
 
 
 def _sqlite(url: str) -> Engine:
     memory = ":memory:" in url or url == "sqlite://"
+    if not memory:
+        Path(sa.make_url(url).database or "").parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(
         url,
         poolclass=sa.StaticPool if memory else sa.QueuePool,
@@ -96,7 +116,17 @@ def _sqlite(url: str) -> Engine:
     return engine
 
 
+class StaleRow(Exception):
+    """Another transaction changed the row between our read and our write."""
+
+
 _CONFLICT_STATES = {"40001", "40P01", "55P03"}
+_AWAY_CLASSES = {"08", "53", "57", "58"}  # connection, resources, operator, system; 57014 below is none of theirs
+_STATEMENT_TIMEOUT = "57014"
+# SQLite's primary result codes.
+_BUSY, _LOCKED = 5, 6
+_SQLITE_AWAY = {7, 8, 10, 11, 13, 14, 15, 26}  # no memory, read only, I/O, corrupt, full, can't open, protocol, no db
+_OS_AWAY = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO, errno.EROFS}
 
 
 def is_conflict(error: BaseException) -> bool:
@@ -105,21 +135,39 @@ def is_conflict(error: BaseException) -> bool:
         return True
     if not isinstance(error, DBAPIError):
         return False
-    state = getattr(error.orig, "sqlstate", None)
-    return state in _CONFLICT_STATES or "database is locked" in str(error.orig)
+    return _state(error) in _CONFLICT_STATES or _sqlite_code(error) in (_BUSY, _LOCKED)
+
+
+def is_duplicate(error: BaseException) -> bool:
+    """Whether a unique constraint refused a row: somebody else may just have written the same key."""
+    return isinstance(error, IntegrityError) and (_state(error) == "23505" or "UNIQUE" in str(error.orig))
+
+
+def is_timeout(error: BaseException) -> bool:
+    """Whether a statement was ended because it ran (or waited) too long."""
+    return isinstance(error, DBAPIError) and _state(error) == _STATEMENT_TIMEOUT
 
 
 def is_infrastructure(error: BaseException) -> bool:
     """Whether the store itself is away (down, full, restarting), so that nothing can be said about the message."""
-    if isinstance(error, OSError | sa.exc.TimeoutError):
+    if isinstance(error, sa.exc.TimeoutError):  # no connection to be had
         return True
+    if isinstance(error, OSError):
+        return error.errno in _OS_AWAY
     if not isinstance(error, DBAPIError) or is_conflict(error):
         return False
-    state = getattr(error.orig, "sqlstate", None) or ""
-    if error.connection_invalidated or state[:2] in {"08", "53", "57", "58"}:
+    if error.connection_invalidated or _sqlite_code(error) in _SQLITE_AWAY:
         return True
-    return isinstance(error, OperationalError) and not state
+    state = _state(error)
+    if state:
+        return state[:2] in _AWAY_CLASSES and state != _STATEMENT_TIMEOUT
+    # PostgreSQL that cannot be reached has no state to tell; SQLite without a code is none of its own errors.
+    return isinstance(error.orig, psycopg.OperationalError)
 
 
-class StaleRow(Exception):
-    """Another transaction changed the row between our read and our write."""
+def _state(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""
+
+
+def _sqlite_code(error: DBAPIError) -> int:
+    return int(getattr(error.orig, "sqlite_errorcode", 0) or 0) & 0xFF

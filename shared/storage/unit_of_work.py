@@ -23,7 +23,7 @@ from shared.contracts.event import Fact, encode, routing_key
 from shared.kernel import clock
 from shared.kernel.ids import new_id
 from shared.kernel.settings import Settings
-from shared.storage.database import Database, is_conflict
+from shared.storage.database import Database, is_conflict, is_duplicate
 from shared.storage.types import aggregate_seq, event_log, intent, outbox, timer
 from shared.storage.vault import Vault
 from shared.telemetry.faults import crash_point
@@ -45,8 +45,8 @@ class Cause:
     @classmethod
     def unpack(cls, packed: str, causation_id: str) -> Cause:
         """The cause of what a stored timer or intent does: its own id, in the flow that set it."""
-        correlation_id, _, traceparent = (packed or f"{new_id()}||").split("|")
-        return cls(correlation_id, causation_id, traceparent)
+        correlation_id, _, rest = (packed or f"{new_id()}||").partition("|")
+        return cls(correlation_id, causation_id[:96], rest.rpartition("|")[2])
 
     @classmethod
     def fresh(cls, causation_id: str | None = None) -> Cause:
@@ -87,7 +87,9 @@ class Node:
                 with self.transaction(cause) as tx:
                     return work(tx)
             except Exception as error:
-                if attempt == attempts or not is_conflict(error):
+                # Who loses a race for a new key looks again once, and then sees the other's row and can say so.
+                again = is_conflict(error) or (attempt == 1 and is_duplicate(error))
+                if attempt == attempts or not again:
                     raise
                 clock.pause_jittered(0.01, 0.2)
         raise AssertionError("unreachable")

@@ -17,6 +17,7 @@ import msgspec
 import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy.dialects import postgresql, sqlite
 
 from shared.contracts.event import Sealed
 from shared.kernel import clock
@@ -52,17 +53,15 @@ class Vault:
 
     def create(self, subject: str) -> str:
         """A key for `subject` (an account id); the one it has, if it has one. Answers the key id."""
+        insert = (sqlite if self.database.is_sqlite else postgresql).insert(vault_key)
+        known = sa.select(vault_key.c.key_id).where(vault_key.c.subject == subject)
         with self.database.begin() as connection:
-            found = connection.execute(sa.select(vault_key.c.key_id).where(vault_key.c.subject == subject)).scalar()
-            if found:
-                return str(found)
-            key_id = new_id()
-            connection.execute(
-                vault_key.insert().values(
-                    key_id=key_id, subject=subject, secret=secrets.token_bytes(32), created_at=clock.machine_now()
-                )
-            )
-            return key_id
+            found = connection.execute(known).scalar()
+            if found is None:
+                row = {"key_id": new_id(), "secret": secrets.token_bytes(32), "created_at": clock.machine_now()}
+                connection.execute(insert.values(subject=subject, **row).on_conflict_do_nothing())
+                found = connection.execute(known).scalar_one()  # ours, or that of whoever was faster
+            return str(found)
 
     def destroy(self, subject: str) -> None:
         """Erase everything sealed for `subject`."""

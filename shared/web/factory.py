@@ -96,7 +96,7 @@ def _install_health(app: Flask, service: Service, node: Node, api: Api) -> None:
     def readyz() -> tuple[dict[str, str], int]:
         """Database and migrations only: a lost broker must not take the shop off the net."""
         nonlocal current
-        current = current or is_current(node.database, service.migrations.absolute())
+        current = current or is_current(node.database, service.migrations)
         with node.database.read() as connection:
             connection.exec_driver_sql("SELECT 1")
         return ({"status": "ready"}, 200) if current else ({"status": "migrations pending"}, 503)

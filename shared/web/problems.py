@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
 
 from shared.kernel import errors
-from shared.storage.database import StaleRow, is_conflict, is_infrastructure
+from shared.storage.database import is_conflict, is_infrastructure, is_timeout
 from shared.storage.vault import Erased
 from shared.telemetry import logs
 
@@ -63,7 +63,7 @@ def to_refusal(error: Exception) -> errors.Refusal:
         return kind()
     if isinstance(error, Erased):
         return errors.NotFound()
-    if isinstance(error, StaleRow) or is_conflict(error):
+    if is_conflict(error) or is_timeout(error):
         return errors.Unavailable("the data is being changed by many at once", retry_after=1)
     if is_infrastructure(error) or isinstance(error, DBAPIError):
         if not is_infrastructure(error):

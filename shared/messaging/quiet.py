@@ -1,0 +1,248 @@
+"""Whether a fleet is at rest, told from its stores alone: nothing to publish, to handle, to fire or to call.
+
+The stores are read one after another, so one look proves nothing by itself: a handler may have been at work while we
+looked, and its fact appear behind our back. `Watch.unrest` therefore looks again until a look brings no fact that the
+look before did not know, with every known fact handled in between; then nothing was at work that could start anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+import sqlalchemy as sa
+
+from shared.contracts.event import Envelope, decode_envelope
+from shared.kernel import clock
+from shared.runtime.wake import CHANNEL
+from shared.storage.database import Database
+from shared.storage.types import clock_offset, event_log, inbox, inbox_retry, intent, outbox, timer
+
+PATIENCE = timedelta(seconds=2)
+"""What is tried again sooner than this is waited for; what backs off longer is failing, and reported as that."""
+
+REMEMBERED = timedelta(days=1)
+"""Facts older than this when the watch begins are taken as handled: the inbox forgets too."""
+
+GAP_SECONDS = 90.0
+"""How long a missing position may belong to a transaction that has not committed yet."""
+
+CHUNK = 5_000
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What one look at one store saw. `due` is its earliest deadline that is not failing, `now` its business time."""
+
+    now: datetime
+    due: datetime | None
+    offset: float
+    outbox: int
+    calls: int
+    kept: int
+    last: int
+
+    def unrest(self) -> str:
+        """What is to be done here, in words; empty when nothing is."""
+        parts = [f"{count} {what}" for count, what in ((self.outbox, "to publish"), (self.calls, "calls")) if count]
+        if self.due is not None and self.due <= self.now:
+            parts.append("a timer is due")
+        return ", ".join(parts)
+
+
+class _Place:
+    """One store as the watch knows it: how far its log was read, and which of its positions are missing."""
+
+    def __init__(self, name: str, database: Database) -> None:
+        self.name, self.database = name, database
+        self.position: int | None = None
+        self.gaps: dict[int, float] = {}
+        self.unhandled: set[str] = set()
+        self.sight: Sight | None = None
+
+    def look(self) -> tuple[Sight, Sequence[Any]]:
+        """The store as it is now, and ``(event_id, routing_key)`` of facts not seen before."""
+        machine = clock.machine_now()
+        with self.database.read() as connection:
+            row = connection.execute(
+                _LOOK_SQLITE if self.database.is_sqlite else _LOOK, {"machine": machine, "soon": machine + PATIENCE}
+            ).one()
+            now = row.moment.astimezone(UTC) if row.moment is not None else machine
+            seconds = row.offset or 0.0
+            last = row.last or 0
+            if self.position is None:
+                self.position = connection.execute(_BEFORE, {"moment": machine - REMEMBERED}).scalar() or 0
+            news: Sequence[Any] = ()
+            if last > self.position or self.gaps:
+                news = connection.execute(_NEWS, {"position": self.position, "gaps": list(self.gaps) or [-1]}).all()
+        self._note([one.pos for one in news])
+        sight = Sight(now + timedelta(seconds=seconds), row.due, seconds, row.outbox, row.calls, row.kept, last)
+        self.sight = sight
+        return sight, news
+
+    def _note(self, found: list[int]) -> None:
+        """Positions that are missing below the last one may still be committed, by whoever took them."""
+        assert self.position is not None
+        until = clock.monotonic() + GAP_SECONDS
+        top = max([self.position, *found])
+        if not self.database.is_sqlite:
+            fresh = set(found)
+            missing = (pos for pos in range(self.position + 1, top) if pos not in fresh)
+            self.gaps |= {pos: until for pos in islice(missing, CHUNK)}
+        for pos in found:
+            self.gaps.pop(pos, None)
+        self.gaps = {pos: end for pos, end in self.gaps.items() if end > clock.monotonic()}
+        self.position = top
+
+    def forget_handled(self) -> None:
+        """Strike off the facts that this store has handled or kept."""
+        if not self.unhandled:
+            return
+        with self.database.read() as connection:
+            waiting = iter(sorted(self.unhandled))
+            while some := list(islice(waiting, CHUNK)):
+                for table in (inbox, inbox_retry):
+                    known = sa.select(table.c.event_id).where(
+                        table.c.consumer == self.name, table.c.event_id.in_(some)
+                    )
+                    self.unhandled.difference_update(connection.execute(known).scalars())
+
+    def kept_unrest(self) -> str:
+        """Kept rows that will be tried again at once or soon."""
+        soon = clock.machine_now() + PATIENCE
+        with self.database.read() as connection:
+            rows = connection.execute(_KEPT).all()
+        blocked: set[str] = set()
+        busy = 0
+        for row in rows:
+            if row.status in ("failed", "dead"):
+                blocked.add(row.agg)
+            if row.status == "started" or (row.status == "held" and row.agg not in blocked):
+                busy += 1
+            elif row.status in ("failed", "early") and row.next_at <= soon:
+                busy += 1
+        return f"{busy} kept facts to try again" if busy else ""
+
+
+class Watch:
+    """Of all stores. `stores` by service; `subscribers`: by routing key, the services that hear the fact.
+
+    Not thread safe. `others` answer for what lies outside the stores (the sandbox's provider and carrier): what is
+    under way there, in words, or nothing.
+    """
+
+    def __init__(
+        self,
+        stores: Mapping[str, Database],
+        subscribers: Mapping[str, Sequence[str]],
+        others: Sequence[Callable[[], str]] = (),
+    ) -> None:
+        self.places = {name: _Place(name, database) for name, database in stores.items()}
+        self.subscribers, self.others = subscribers, others
+
+    def unrest(self) -> list[str]:
+        """What is under way or due; empty when the fleet is at rest and was so all through this look."""
+        busy, news = self._look()
+        for place in self.places.values():
+            place.forget_handled()
+            if place.unhandled:
+                busy.append(f"{place.name}: {len(place.unhandled)} facts to handle")
+        if busy:
+            return busy
+        if news:
+            busy, news = self._look()
+            if busy or news:
+                return busy or ["facts come in"]
+        busy = [what for what in (other() for other in self.others) if what]
+        if busy:
+            return busy
+        # A callback may have come in, and been taken, after the first stores were read.
+        busy, news = self._look()
+        return busy or (["facts come in"] if news else [])
+
+    def due(self) -> datetime | None:
+        """The earliest deadline over all stores, as of the last look."""
+        found = [place.sight.due for place in self.places.values() if place.sight and place.sight.due]
+        return min(found, default=None)
+
+    def failing(self) -> dict[str, int]:
+        """By store: kept facts, dead ones included."""
+        return {place.name: place.sight.kept for place in self.places.values() if place.sight and place.sight.kept}
+
+    def _look(self) -> tuple[list[str], int]:
+        busy, count = [], 0
+        for place in self.places.values():
+            sight, news = place.look()
+            count += len(news)
+            for one in news:
+                for name in self.subscribers.get(one.routing_key, ()):
+                    self.places[name].unhandled.add(one.event_id)
+            what = sight.unrest() or (place.kept_unrest() if sight.kept else "")
+            if what:
+                busy.append(f"{place.name}: {what}")
+        return busy, count
+
+
+def read_offset(database: Database) -> float:
+    """How many seconds business time is ahead of the machine's in this store."""
+    with database.read() as connection:
+        return float(connection.execute(sa.select(clock_offset.c.seconds)).scalar() or 0.0)
+
+
+def write_offset(database: Database, seconds: float) -> None:
+    """Set a store's business clock to the machine's plus `seconds`, and wake its workers."""
+    with database.begin() as connection:
+        if not connection.execute(clock_offset.update().values(seconds=seconds)).rowcount:
+            connection.execute(clock_offset.insert().values(one=1, seconds=seconds))
+    if not database.is_sqlite:
+        with database.reader.connect() as connection:
+            connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+
+
+def tape(database: Database, after: int = 0) -> list[tuple[int, Envelope]]:
+    """Every fact of a store's log after a position, with its position, in order."""
+    with database.read() as connection:
+        rows = connection.execute(_TAPE, {"after": after}).all()
+    return [(row.pos, decode_envelope(bytes(row.body))) for row in rows]
+
+
+def _one(value: Any, label: str) -> Any:
+    return value.label(label)
+
+
+def _count(table: sa.Table, *where: Any) -> Any:
+    return sa.select(sa.func.count()).select_from(table).where(*where).scalar_subquery()
+
+
+_ready = sa.or_(timer.c.not_before.is_(None), timer.c.not_before <= sa.bindparam("machine"))
+# A call that was claimed has no error until it failed: new ones and those under way are both waited for.
+_call = sa.or_(intent.c.error.is_(None), intent.c.next_at <= sa.bindparam("soon"))
+_COLUMNS = (
+    _one(sa.select(sa.func.min(timer.c.due_at)).where(_ready).scalar_subquery(), "due"),
+    _one(sa.select(clock_offset.c.seconds).scalar_subquery(), "offset"),
+    _one(_count(outbox), "outbox"),
+    _one(_count(intent, _call), "calls"),
+    _one(_count(inbox_retry), "kept"),
+    _one(sa.select(sa.func.max(event_log.c.pos)).scalar_subquery(), "last"),
+)
+_LOOK = sa.select(*_COLUMNS, _one(sa.func.clock_timestamp(type_=sa.DateTime(timezone=True)), "moment"))
+_LOOK_SQLITE = sa.select(*_COLUMNS, _one(sa.null(), "moment"))
+_BEFORE = sa.select(sa.func.max(event_log.c.pos)).where(event_log.c.created_at < sa.bindparam("moment"))
+_NEWS = (
+    sa.select(event_log.c.pos, event_log.c.event_id, event_log.c.routing_key)
+    .where(
+        sa.or_(
+            event_log.c.pos > sa.bindparam("position"), event_log.c.pos.in_(sa.bindparam("gaps", expanding=True))
+        )
+    )
+    .order_by(event_log.c.pos)
+)
+_KEPT = sa.select(inbox_retry.c.status, inbox_retry.c.agg, inbox_retry.c.next_at).order_by(inbox_retry.c.no)
+_TAPE = (
+    sa.select(event_log.c.pos, event_log.c.body)
+    .where(event_log.c.pos > sa.bindparam("after"))
+    .order_by(event_log.c.pos)
+)
