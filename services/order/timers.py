@@ -1,0 +1,56 @@
+"""What happens when nothing happens: one deadline for every state that waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from services.order import store
+from services.order.domain.group import Facts, OrderGroup
+from shared.messaging.subscriptions import Timers
+from shared.storage.unit_of_work import UnitOfWork
+from shared.telemetry import logs
+
+due = Timers()
+
+
+def placement_alert(group: OrderGroup, number: str, now: datetime) -> Facts:
+    """Half a minute and not every answer is in: shown as `blocked_because`, and somebody is told."""
+    logs.get("order").warning("placement_unanswered", group_no=number)
+    return []
+
+
+def ask_again(group: OrderGroup, number: str, now: datetime) -> Facts:
+    """Payment did not answer: ask again, and say so."""
+    logs.get("order").warning("arbiter_unanswered", group_no=number, since=str(group.asked_since))
+    return group.ask_again(now)
+
+
+def ask_shipping_again(group: OrderGroup, number: str, now: datetime) -> Facts:
+    """Shipping did not answer: ask again, and say so."""
+    logs.get("order").warning("cancel_unanswered", order_no=number)
+    return group.cancel_unanswered(number, now)
+
+
+_DEEDS: dict[str, Callable[[OrderGroup, str, datetime], Facts]] = {
+    "placement_alert": placement_alert,
+    "placement": lambda group, _, now: group.placement_overdue(now),
+    "pay_by": lambda group, _, now: group.payment_deadline(now),
+    "arbiter": ask_again,
+    "review": lambda group, number, now: group.review_overdue(number, now),
+    "cancel_answer": ask_shipping_again,
+    "receipt": lambda group, number, now: group.receipt_overdue(number, now),
+    "after_sale_window": lambda group, number, now: group.window_closed(number, now),
+}
+
+
+def _install(name: str, deed: Callable[[OrderGroup, str, datetime], Facts]) -> None:
+    @due(name, lock=store.lock_by_number)
+    def fire(tx: UnitOfWork, number: str) -> None:
+        group = store.heard_of(tx, store.group_number_of(number))
+        group.fired(number, name)
+        tx.emit(*deed(group, number, tx.now()))
+
+
+for _name, _deed in _DEEDS.items():
+    _install(_name, _deed)
