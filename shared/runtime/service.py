@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from shared.contracts.event import REGISTRY, Fact
 from shared.messaging.subscriptions import Intents, Subscriptions, Timers
 from shared.storage.database import Database
 from shared.storage.migrate import migrate
+from shared.storage.types import MetaData
 from shared.web.auth import listen_for_keys
 from shared.web.door import Door
 
@@ -23,7 +22,7 @@ class Service:
     owns: str
     doors: tuple[Door, ...]
     on: Subscriptions
-    metadata: sa.MetaData
+    metadata: MetaData
     timers: Timers = field(default_factory=Timers)
     intents: Intents = field(default_factory=Intents)
 

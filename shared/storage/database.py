@@ -138,6 +138,11 @@ def is_conflict(error: BaseException) -> bool:
     return _state(error) in _CONFLICT_STATES or _sqlite_code(error) in (_BUSY, _LOCKED)
 
 
+def is_database_error(error: BaseException) -> bool:
+    """Whether the database refused a statement, for whatever reason."""
+    return isinstance(error, DBAPIError)
+
+
 def is_duplicate(error: BaseException) -> bool:
     """Whether a unique constraint refused a row: somebody else may just have written the same key."""
     return isinstance(error, IntegrityError) and (_state(error) == "23505" or "UNIQUE" in str(error.orig))

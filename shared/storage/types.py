@@ -36,6 +36,8 @@ BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 Body = sa.LargeBinary().with_variant(postgresql.BYTEA(), "postgresql")
 
+MetaData = sa.MetaData
+
 kit = sa.MetaData()
 """Tables that every store has beside its own. They are migrated by `shared.storage.migrate`, once for all services."""
 

@@ -1,21 +1,19 @@
 """One service on stage, alone: its real doors, store, timers and outbox, with the others' facts read to it.
 
-    stage = Stage(service, database_url, tmp_path)
-    stage.hear(OrderPlaced(...))                 # through the real event door
-    answer = stage.caller("buyer").post("/v1/quotes", {...})
-    assert stage.said(StockReserved)[0].order_no == ...
-    stage.advance(minutes=31)                    # fires what is due, in order
+stage = Stage(service, database_url, tmp_path)
+stage.hear(OrderPlaced(...))                 # through the real event door
+answer = stage.caller("buyer").post("/v1/quotes", {...})
+assert stage.said(StockReserved)[0].order_no == ...
+stage.advance(minutes=31)                    # fires what is due, in order
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-import msgspec
-import sqlalchemy as sa
 from joserfc.jwk import OKPKey
 
 from shared.contracts.event import Fact, decode_envelope, decode_fact, encode
@@ -26,7 +24,8 @@ from shared.messaging import consumer as door
 from shared.messaging.clockwork import IntentRunner, TimerRunner
 from shared.messaging.consumer import Consumer
 from shared.runtime.service import Service
-from shared.storage.types import clock_offset, event_log, kit, signing_key
+from shared.storage import inspect, trust
+from shared.storage.types import kit
 from shared.storage.unit_of_work import Node
 from shared.storage.vault import metadata as vault_metadata
 from shared.web.auth import Principal, issue
@@ -99,14 +98,11 @@ class Stage:
         self.intents = IntentRunner(self.node, service.intents)
         self._key = OKPKey.generate_key("Ed25519", {"kid": new_id()})
         self._sequences: Counter[tuple[str, str]] = Counter()
-        with self.node.database.begin() as connection:
-            connection.execute(
-                signing_key.insert().values(
-                    key_id=self._key.kid,
-                    jwk=msgspec.json.encode(self._key.as_dict(private=False)),
-                    not_after=clock.machine_now() + timedelta(days=1),
-                )
+        self.node.run(
+            lambda tx: trust.keep_key(
+                tx, str(self._key.kid), self._key.as_dict(private=False), clock.machine_now() + timedelta(days=1)
             )
+        )
 
     def caller(self, *roles: str, account_id: str | None = None, seller_id: str | None = None) -> Caller:
         """A signed-in person with `roles`; nobody (no token) when none are given."""
@@ -120,10 +116,8 @@ class Stage:
         """The fact as another service would publish it now."""
         about = fact.aggregate, fact.aggregate_id
         self._sequences[about] += 1
-        with self.node.database.read() as connection:
-            time = self.node.database.now(connection)
         return encode(
-            fact, publisher=publisher or fact.publishers[0], event_id=event_id or new_id(), time=time,
+            fact, publisher=publisher or fact.publishers[0], event_id=event_id or new_id(), time=self.now(),
             sequence=self._sequences[about], correlation_id=new_id(), causation_id="test",
         )  # fmt: skip
 
@@ -136,28 +130,20 @@ class Stage:
 
     def kept(self) -> list[Any]:
         """Rows of `inbox_retry`: what was not handled, and why."""
-        from shared.storage.types import inbox_retry
-
-        with self.node.database.read() as connection:
-            return list(connection.execute(sa.select(inbox_retry).order_by(inbox_retry.c.no)))
+        return inspect.kept_rows(self.node.database)
 
     def said(self, kind: type[F] | None = None) -> list[Any]:
         """Every fact the service ever said, in order; only those of `kind` if given."""
-        with self.node.database.read() as connection:
-            bodies = connection.execute(sa.select(event_log.c.body).order_by(event_log.c.pos)).scalars().all()
-        facts = [decode_fact(decode_envelope(bytes(body))) for body in bodies]
+        bodies = [body for _, body in inspect.logged(self.node.database)]
+        facts = [decode_fact(decode_envelope(body)) for body in bodies]
         return [fact for fact in facts if kind is None or isinstance(fact, kind)]
 
     def advance(self, **span: float) -> None:
         """Move business time (``days=``, ``minutes=`` …) from deadline to deadline, firing each in turn."""
-        from shared.storage.types import timer
-
-        with self.node.database.read() as connection:
-            goal = self.node.database.now(connection) + timedelta(**span)
+        goal = self.now() + timedelta(**span)
         while True:
             self.fire()
-            with self.node.database.read() as connection:
-                due = connection.execute(sa.select(sa.func.min(timer.c.due_at)).where(timer.c.not_before.is_(None))).scalar()
+            due = inspect.next_deadline(self.node.database)
             if due is None or due > goal:
                 break
             self._set_clock(due)
@@ -173,20 +159,13 @@ class Stage:
         """Make the outside calls that are due; answers how many settled."""
         return self.intents.step()
 
-    def now(self) -> Any:
-        with self.node.database.read() as connection:
-            return self.node.database.now(connection)
+    def now(self) -> datetime:
+        return inspect.business_now(self.node.database)
 
-    def _set_clock(self, moment: Any) -> None:
+    def _set_clock(self, moment: datetime) -> None:
         ahead = (moment - self.now()).total_seconds()
-        if ahead <= 0:
-            return
-        with self.node.database.begin() as connection:
-            seconds = connection.execute(sa.select(clock_offset.c.seconds)).scalar()
-            if seconds is None:
-                connection.execute(clock_offset.insert().values(one=1, seconds=ahead))
-            else:
-                connection.execute(clock_offset.update().values(seconds=seconds + ahead))
+        if ahead > 0:
+            inspect.move_clock(self.node.database, inspect.clock_ahead(self.node.database) + ahead)
 
     def close(self) -> None:
         self.node.close()

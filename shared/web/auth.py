@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-import sqlalchemy as sa
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
@@ -21,8 +19,8 @@ from shared.contracts.account import SessionRevoked, SigningKeyPublished
 from shared.kernel import clock
 from shared.kernel.errors import Unauthenticated
 from shared.messaging.subscriptions import Subscriptions
+from shared.storage import trust
 from shared.storage.database import Database
-from shared.storage.types import revoked_session, signing_key
 from shared.storage.unit_of_work import UnitOfWork
 
 ISSUER = "caravan"
@@ -58,19 +56,11 @@ def listen_for_keys(on: Subscriptions) -> None:
 
     @on(SigningKeyPublished)
     def keep_key(event: SigningKeyPublished, tx: UnitOfWork) -> None:
-        tx.execute(
-            tx.insert(signing_key)
-            .values(key_id=event.key_id, jwk=msgspec.json.encode(event.jwk_public), not_after=event.not_after)
-            .on_conflict_do_nothing()
-        )
+        trust.keep_key(tx, event.key_id, event.jwk_public, event.not_after)
 
     @on(SessionRevoked)
     def end_session(event: SessionRevoked, tx: UnitOfWork) -> None:
-        tx.execute(
-            tx.insert(revoked_session)
-            .values(session_id=event.session_id, expires_at=event.expires_at)
-            .on_conflict_do_nothing()
-        )
+        trust.end_session(tx, event.session_id, event.expires_at)
 
 
 class Verifier:
@@ -122,18 +112,8 @@ class Verifier:
             return self._keys
         with self._lock:
             self._fresh_until = clock.monotonic() + REFRESH_SECONDS
-            now = datetime.fromtimestamp(clock.machine_seconds(), UTC)
-            with self.database.read() as connection:
-                rows = connection.execute(
-                    sa.select(signing_key.c.key_id, signing_key.c.jwk).where(signing_key.c.not_after > now)
-                ).all()
-                revoked = connection.execute(
-                    sa.select(revoked_session.c.session_id).where(revoked_session.c.expires_at > now)
-                ).scalars()
-                self._revoked = frozenset(revoked)
-            self._keys = {
-                row.key_id: self._keys.get(row.key_id) or OKPKey.import_key(msgspec.json.decode(row.jwk)) for row in rows
-            }
+            keys, self._revoked = trust.keys_and_revocations(self.database)
+            self._keys = {key_id: self._keys.get(key_id) or OKPKey.import_key(jwk) for key_id, jwk in keys.items()}
             return self._keys
 
 

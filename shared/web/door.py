@@ -17,22 +17,19 @@ after commit with no transaction open and its result replaces the body (for call
 from __future__ import annotations
 
 import functools
-import hashlib
 import hmac
 from collections.abc import Callable, Set
-from datetime import datetime
 from typing import Any
 
 import marshmallow as ma
 import msgspec
-import sqlalchemy as sa
 from flask import Response, current_app, g, request
 from flask_smorest import Blueprint
 
-from shared.kernel import clock
 from shared.kernel.errors import BadRequest, Conflict, Forbidden, Invalid, Refusal, Unauthenticated
-from shared.storage.database import Database
-from shared.storage.types import audit, idempotency
+from shared.storage.once import InFlight, OnceKey, Stored
+from shared.storage.reading import Reading
+from shared.storage.trust import note_attempt
 from shared.storage.unit_of_work import Cause, Node, UnitOfWork
 from shared.web.auth import Principal, Verifier
 
@@ -64,31 +61,6 @@ class Schema(ma.Schema):
 
 class View(ma.Schema):
     """Answers: only declared fields leave the house."""
-
-
-class Reading:
-    """What a GET gets instead of a transaction: a connection for reading."""
-
-    def __init__(self, node: Node, connection: sa.Connection) -> None:
-        self.node, self.connection = node, connection
-        self._now: datetime | None = None
-
-    def now(self) -> datetime:
-        if self._now is None:
-            self._now = self.node.database.now(self.connection)
-        return self._now
-
-    def execute(self, statement: sa.Executable, parameters: Any = None) -> sa.CursorResult[Any]:
-        result: sa.CursorResult[Any] = self.connection.execute(statement, parameters)  # type: ignore[assignment]
-        return result
-
-    @property
-    def vault(self) -> Any:
-        return self.node.vault
-
-    @property
-    def settings(self) -> Any:
-        return self.node.settings
 
 
 class Door(Blueprint):  # type: ignore[misc]
@@ -261,7 +233,7 @@ class _Entry:
             finished = self._show(finish())[0]
             response.set_data(finished.get_data())
             if once:
-                once.amend(node.database, response)
+                once.amend(node, response)
         return response
 
     def _load(self, schema: ma.Schema, data: Any, where: str) -> Any:
@@ -317,66 +289,40 @@ def expected_version() -> int | None:
 
 def note_denial(node: Node, who: Principal | None, action: str, thing: str, result: str) -> None:
     """One row in the audit trail for a denied attempt."""
-    with node.database.begin() as connection:
-        connection.execute(
-            audit.insert().values(
-                at=clock.machine_now(), actor=who.account_id if who else "anonymous", action=action[:96],
-                object=thing[:128], result=result, request_id=g.get("request_id", ""),
-            )  # fmt: skip
-        )
+    actor = who.account_id if who else "anonymous"
+    note_attempt(node.database, actor, action, thing, result, g.get("request_id", ""))
 
 
 class _Once:
     """One use of an Idempotency-Key: found, in flight, or ours to keep."""
 
     def __init__(self, secret: str, who: Principal | None, route: str, key: str) -> None:
-        self.identity = {"principal": who.account_id if who else "anonymous", "route": route, "key": key}
+        self.key = OnceKey(who.account_id if who else "anonymous", route, key)
         content = f"{request.full_path}\n".encode() + request.get_data()
         # Keyed: bodies hold passwords and addresses, which a plain hash would give away to whoever guesses them.
         self.fingerprint = hmac.new(secret.encode(), content, "sha256").hexdigest()
-        digest = hashlib.sha256("\n".join(self.identity.values()).encode()).digest()
-        self.lock = int.from_bytes(digest[:8], "big", signed=True)
 
     def find(self, tx: UnitOfWork) -> Response | None:
         """The stored answer, or None when this request is the first. Raises RequestInFlight, IdempotencyKeyReused."""
-        if not tx.node.database.is_sqlite and not tx.execute(_TRY_LOCK, {"n": self.lock}).scalar():
-            raise RequestInFlight(retry_after=1)
-        row = tx.execute(_STORED, self.identity).one_or_none()
-        if row is None:
+        try:
+            stored = self.key.find(tx)
+        except InFlight:
+            raise RequestInFlight(retry_after=1) from None
+        if stored is None:
             return None
-        if row.fingerprint != self.fingerprint:
+        if stored.fingerprint != self.fingerprint:
             raise IdempotencyKeyReused(field="Idempotency-Key")
-        response = Response(bytes(row.body), row.status, content_type="application/json")
-        response.headers.extend(msgspec.json.decode(row.headers))
+        response = Response(stored.body, stored.status, content_type="application/json")
+        response.headers.extend(stored.headers)
         response.headers["Idempotency-Replayed"] = "true"
         return response
 
     def keep(self, tx: UnitOfWork, response: Response) -> None:
-        kept = {name: value for name, value in response.headers.items() if name in ("Location", "ETag")}
-        row = {
-            "fingerprint": self.fingerprint,
-            "status": response.status_code,
-            "headers": msgspec.json.encode(kept),
-            "body": response.get_data(),
-            "created_at": clock.machine_now(),
-        }
-        tx.execute(idempotency.insert(), self.identity | row)
+        headers = {name: value for name, value in response.headers.items() if name in ("Location", "ETag")}
+        self.key.keep(tx, Stored(self.fingerprint, response.status_code, headers, response.get_data()))
 
-    def amend(self, database: Database, response: Response) -> None:
-        """Store what the client finally saw, where an outside call finished the answer."""
-        columns = idempotency.c
-        with database.begin() as connection:
-            connection.execute(
-                idempotency.update()
-                .where(*(columns[name] == value for name, value in self.identity.items()))
-                .values(body=response.get_data())
-            )
-
-
-_TRY_LOCK = sa.text("SELECT pg_try_advisory_xact_lock(:n)")
-_STORED = sa.select(idempotency).where(
-    *(idempotency.c[name] == sa.bindparam(name) for name in ("principal", "route", "key"))
-)
+    def amend(self, node: Node, response: Response) -> None:
+        self.key.amend(node.database, response.get_data())
 
 
 def page(items: list[Any], limit: int, cursor: Callable[[Any], str]) -> dict[str, Any]:

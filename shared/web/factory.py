@@ -72,7 +72,9 @@ def _install_request_context(app: Flask, name: str) -> None:
         g.started = clock.monotonic()
         g.request_id = new_id()
         given = request.headers.get("traceparent", "")
-        g.traceparent = given if _TRACEPARENT.match(given) else f"00-{g.request_id.replace('-', '')}-{new_id()[-12:]}0000-01"
+        g.traceparent = (
+            given if _TRACEPARENT.match(given) else f"00-{g.request_id.replace('-', '')}-{new_id()[-12:]}0000-01"
+        )
 
     @app.after_request
     def end(response: Response) -> Response:

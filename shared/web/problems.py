@@ -6,11 +6,10 @@ from typing import Any
 
 import msgspec
 from flask import Flask, Response, g, request
-from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
 
 from shared.kernel import errors
-from shared.storage.database import is_conflict, is_infrastructure, is_timeout
+from shared.storage.database import is_conflict, is_database_error, is_infrastructure, is_timeout
 from shared.storage.vault import Erased
 from shared.telemetry import logs
 
@@ -40,10 +39,10 @@ def document(refusal: errors.Refusal) -> dict[str, Any]:
 
 
 def response(refusal: errors.Refusal) -> Response:
-    answer = Response(
-        msgspec.json.encode(document(refusal)), refusal.status, content_type="application/problem+json"
-    )
-    if refusal.status in (409, 429, 503) and (after := refusal.more.get("retry_after", 1 if refusal.status == 503 else 0)):
+    answer = Response(msgspec.json.encode(document(refusal)), refusal.status, content_type="application/problem+json")
+    if refusal.status in (409, 429, 503) and (
+        after := refusal.more.get("retry_after", 1 if refusal.status == 503 else 0)
+    ):
         answer.headers["Retry-After"] = str(after)
     if refusal.status == 401:
         answer.headers["WWW-Authenticate"] = "Bearer"
@@ -65,7 +64,7 @@ def to_refusal(error: Exception) -> errors.Refusal:
         return errors.NotFound()
     if is_conflict(error) or is_timeout(error):
         return errors.Unavailable("the data is being changed by many at once", retry_after=1)
-    if is_infrastructure(error) or isinstance(error, DBAPIError):
+    if is_infrastructure(error) or is_database_error(error):
         if not is_infrastructure(error):
             logs.get("web").exception("database_error", path=request.url_rule and request.url_rule.rule)
             return errors.InternalError()

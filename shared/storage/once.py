@@ -1,0 +1,72 @@
+"""Idempotency keys, kept in the service's own store and written in the transaction of the effect (24 hours)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from shared.kernel import clock
+from shared.storage.database import Database
+from shared.storage.types import idempotency
+from shared.storage.unit_of_work import UnitOfWork
+
+
+class InFlight(Exception):
+    """The same key is being worked on by another transaction."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An answer given before. `fingerprint` is of the request it answered."""
+
+    fingerprint: str
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class OnceKey:
+    """One use of a key: `(principal, route, key)`."""
+
+    def __init__(self, principal: str, route: str, key: str) -> None:
+        self.identity = {"principal": principal, "route": route, "key": key}
+        digest = hashlib.sha256("\n".join(self.identity.values()).encode()).digest()
+        self._lock = int.from_bytes(digest[:8], "big", signed=True)
+
+    def find(self, tx: UnitOfWork) -> Stored | None:
+        """The stored answer; None when this is the first use, which now holds the key's lock. Raises InFlight."""
+        if not tx.node.database.is_sqlite and not tx.execute(_TRY_LOCK, {"n": self._lock}).scalar():
+            raise InFlight
+        row = tx.execute(_STORED, self.identity).one_or_none()
+        if row is None:
+            return None
+        return Stored(row.fingerprint, row.status, msgspec.json.decode(row.headers), bytes(row.body))
+
+    def keep(self, tx: UnitOfWork, answer: Stored) -> None:
+        row = {
+            "fingerprint": answer.fingerprint,
+            "status": answer.status,
+            "headers": msgspec.json.encode(answer.headers),
+            "body": answer.body,
+            "created_at": clock.machine_now(),
+        }
+        tx.execute(idempotency.insert(), self.identity | row)
+
+    def amend(self, database: Database, body: bytes) -> None:
+        """Store what the client finally saw, where an outside call finished the answer."""
+        with database.begin() as connection:
+            connection.execute(_AMEND, {f"{name}_": value for name, value in self.identity.items()} | {"body": body})
+
+
+def _is_this(suffix: str = "") -> list[Any]:
+    names = ("principal", "route", "key")
+    return [idempotency.c[name] == sa.bindparam(f"{name}{suffix}") for name in names]
+
+
+_TRY_LOCK = sa.text("SELECT pg_try_advisory_xact_lock(:n)")
+_STORED = sa.select(idempotency).where(*_is_this())
+_AMEND = idempotency.update().where(*_is_this("_")).values(body=sa.bindparam("body"))
