@@ -1,0 +1,1 @@
+"""What is true of people, their sessions and their shops. Pure: decisions return facts."""

@@ -1,0 +1,40 @@
+"""A stage for account, and a machine clock that can be turned forward."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+
+from services.account.tests.makers import make_stage
+from shared.kernel import clock
+from shared.testing.stage import Stage
+
+
+@pytest.fixture
+def stage(sqlite_url, tmp_path) -> Iterator[Stage]:
+    one = make_stage(sqlite_url, tmp_path)
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def both(database_url, tmp_path) -> Iterator[Stage]:
+    """A stage on either kind of store."""
+    one = make_stage(database_url, tmp_path)
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def wait(monkeypatch) -> Callable[..., None]:
+    """`wait(minutes=16)` turns the machine's clock forward."""
+    ahead = timedelta()
+    now, seconds = clock.machine_now, clock.machine_seconds
+
+    def forward(**span: float) -> None:
+        nonlocal ahead
+        ahead += timedelta(**span)
+
+    monkeypatch.setattr(clock, "machine_now", lambda: now() + ahead)
+    monkeypatch.setattr(clock, "machine_seconds", lambda: seconds() + ahead.total_seconds())
+    return forward
