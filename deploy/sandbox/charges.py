@@ -203,9 +203,7 @@ def book(tx: Tx, after: int, limit: int) -> Json:
 
 def shown(tx: Tx, row: Body) -> Json:
     """A charge as the merchant sees it; sums are minor units by currency."""
-    captures = tx.all(
-        "SELECT txn, amount, currency, captured_at FROM captures WHERE charge = ? ORDER BY n", row["id"]
-    )
+    captures = tx.all("SELECT txn, amount, currency, captured_at FROM captures WHERE charge = ? ORDER BY n", row["id"])
     refunds = tx.find("refunds", charge=row["id"], status="succeeded") if captures else []
     charge = {name: value for name, value in row.items() if name != "n"}
     return charge | {

@@ -58,7 +58,7 @@ class _Place:
 
     def __init__(self, name: str, database: Database) -> None:
         self.name, self.database = name, database
-        self.position: int | None = None
+        self.position = -1  # not looked yet
         self.gaps: dict[int, float] = {}
         self.unhandled: set[str] = set()
         self.sight: Sight | None = None
@@ -73,7 +73,7 @@ class _Place:
             now = row.moment.astimezone(UTC) if row.moment is not None else machine
             seconds = row.offset or 0.0
             last = row.last or 0
-            if self.position is None:
+            if self.position < 0:
                 self.position = connection.execute(_BEFORE, {"moment": machine - REMEMBERED}).scalar() or 0
             news: Sequence[Any] = ()
             if last > self.position or self.gaps:
@@ -85,13 +85,12 @@ class _Place:
 
     def _note(self, found: list[int]) -> None:
         """Positions that are missing below the last one may still be committed, by whoever took them."""
-        assert self.position is not None
         until = clock.monotonic() + GAP_SECONDS
         top = max([self.position, *found])
         if not self.database.is_sqlite:
             fresh = set(found)
             missing = (pos for pos in range(self.position + 1, top) if pos not in fresh)
-            self.gaps |= {pos: until for pos in islice(missing, CHUNK)}
+            self.gaps |= dict.fromkeys(islice(missing, CHUNK), until)
         for pos in found:
             self.gaps.pop(pos, None)
         self.gaps = {pos: end for pos, end in self.gaps.items() if end > clock.monotonic()}
@@ -105,9 +104,7 @@ class _Place:
             waiting = iter(sorted(self.unhandled))
             while some := list(islice(waiting, CHUNK)):
                 for table in (inbox, inbox_retry):
-                    known = sa.select(table.c.event_id).where(
-                        table.c.consumer == self.name, table.c.event_id.in_(some)
-                    )
+                    known = sa.select(table.c.event_id).where(table.c.consumer == self.name, table.c.event_id.in_(some))
                     self.unhandled.difference_update(connection.execute(known).scalars())
 
     def kept_unrest(self) -> str:
@@ -120,10 +117,12 @@ class _Place:
         for row in rows:
             if row.status in ("failed", "dead"):
                 blocked.add(row.agg)
-            if row.status == "started" or (row.status == "held" and row.agg not in blocked):
-                busy += 1
-            elif row.status in ("failed", "early") and row.next_at <= soon:
-                busy += 1
+            if row.status in ("failed", "early"):
+                busy += row.next_at <= soon
+            elif row.status == "held":
+                busy += row.agg not in blocked
+            else:
+                busy += row.status == "started"
         return f"{busy} kept facts to try again" if busy else ""
 
 
@@ -234,9 +233,7 @@ _BEFORE = sa.select(sa.func.max(event_log.c.pos)).where(event_log.c.created_at <
 _NEWS = (
     sa.select(event_log.c.pos, event_log.c.event_id, event_log.c.routing_key)
     .where(
-        sa.or_(
-            event_log.c.pos > sa.bindparam("position"), event_log.c.pos.in_(sa.bindparam("gaps", expanding=True))
-        )
+        sa.or_(event_log.c.pos > sa.bindparam("position"), event_log.c.pos.in_(sa.bindparam("gaps", expanding=True)))
     )
     .order_by(event_log.c.pos)
 )

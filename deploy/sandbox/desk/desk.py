@@ -101,6 +101,11 @@ class Desk:
         self.postman.wake()
         return tx.now
 
+    def next_due(self) -> str | None:
+        """When the business clock next makes something happen: an expiry, a settlement, a held callback."""
+        with self.transaction() as tx:
+            return self.postman.next_due(tx)
+
     def once(self, shape: Mapping[str, Field], work: Callable[[Tx, Body, str], Json]) -> Response:
         """Answer a POST that carries an `Idempotency-Key`: 201 and the same answer however often it is asked.
 

@@ -97,9 +97,10 @@ def get_quiet() -> Response:
 
 
 def get_clock() -> Response:
-    """`{now, machine_now, offset_seconds}`."""
+    """`{now, machine_now, offset_seconds, next_due}`; the last: when something next happens by itself."""
     with desk().transaction() as tx:
-        return _clock(tx.now_ms)
+        now_ms = tx.now_ms
+    return _clock(now_ms)
 
 
 def post_clock() -> Response:
@@ -123,8 +124,8 @@ def _span(value: Any) -> float:
 def _clock(now_ms: int) -> Response:
     machine_ms = clock.machine_ms()
     now, machine_now = clock.stamp(now_ms), clock.stamp(machine_ms)
-    offset_s = round((now_ms - machine_ms) / 1000, 1)
-    return shown({"now": now, "machine_now": machine_now, "offset_seconds": offset_s})
+    offset_s, next_due = round((now_ms - machine_ms) / 1000, 1), desk().next_due()
+    return shown({"now": now, "machine_now": machine_now, "offset_seconds": offset_s, "next_due": next_due})
 
 
 def get_switches() -> Response:

@@ -143,8 +143,17 @@ class Postman:
 
     def _count(self) -> int:
         with self._transaction() as tx:
-            row = tx.one("SELECT count(*) AS n FROM callbacks WHERE state = 'pending'")
+            row = tx.one(
+                "SELECT count(*) AS n FROM callbacks WHERE state = 'pending' OR (state = 'held' AND release_at <= ?)",
+                tx.now,
+            )
         return row["n"] if row else 0
+
+    def next_due(self, tx: Tx) -> str | None:
+        """When the business clock next makes something due: a held callback, or what the trade foresees."""
+        held = tx.one("SELECT min(release_at) AS at FROM callbacks WHERE state = 'held'")
+        moments: list[str | None] = [held["at"] if held else None, self._next_due(tx)]
+        return min((at for at in moments if at is not None), default=None)
 
     def wake(self) -> None:
         """There may be something new to do."""
@@ -169,12 +178,9 @@ class Postman:
                 clock.machine_ms(),
                 tx.now,
             )
-            waiting = tx.all(
-                "SELECT * FROM callbacks WHERE state = 'pending' ORDER BY due_ms, n LIMIT ?", BATCH
-            )
-            held = tx.one("SELECT min(release_at) AS at FROM callbacks WHERE state = 'held'")
-            moments = [at for at in (held and held["at"], self._next_due(tx)) if at is not None]
-            pauses = [clock.parse(at) - tx.now_ms for at in moments]
+            waiting = tx.all("SELECT * FROM callbacks WHERE state = 'pending' ORDER BY due_ms, n LIMIT ?", BATCH)
+            next_due = self.next_due(tx)
+            pauses = [clock.parse(next_due) - tx.now_ms] if next_due is not None else []
         now = clock.machine_ms()
         for row in waiting:
             if row["reference"] in busy:
@@ -211,9 +217,7 @@ class Postman:
             "webhook-signature": signing.sign(self._keys, row["event_id"], timestamp_s, body),
         }
         try:
-            answer = session.post(
-                self._url, data=body, headers=headers, timeout=TIMEOUT_S, allow_redirects=False
-            )
+            answer = session.post(self._url, data=body, headers=headers, timeout=TIMEOUT_S, allow_redirects=False)
         except requests.RequestException as problem:
             return False, type(problem).__name__
         return answer.ok and answer.status_code < 300, str(answer.status_code)

@@ -28,9 +28,7 @@ class Local:
         self._app = app
         self._server = make_server("127.0.0.1", port, app, threaded=True, request_handler=_Silent)
         self.url = f"http://127.0.0.1:{self._server.port}"
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.1,), name="sandbox", daemon=True
-        )
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="sandbox", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -89,8 +87,6 @@ def main(create_app: Factory, description: str, argv: Sequence[str] | None = Non
     asked = parser.parse_args(argv)
     refuse_production()
     secrets = json.loads(asked.secret_file.read_text())
-    settings = Settings(
-        asked.home, asked.callback_url, secrets["api_key"], secrets["webhook_secret"], asked.public_url
-    )
+    settings = Settings(asked.home, asked.callback_url, secrets["api_key"], secrets["webhook_secret"], asked.public_url)
     os.umask(0o077)
     _Host(create_app, settings, f"{asked.host}:{asked.port}", asked.threads).run()

@@ -137,8 +137,7 @@ class Merchant:
 
     def courier(self, shipment, *deeds, status=200, **given):
         answers = [
-            self.ask("POST", f"/courier/{shipment['tracking_no']}/{deed}", given, status=status)
-            for deed in deeds
+            self.ask("POST", f"/courier/{shipment['tracking_no']}/{deed}", given, status=status) for deed in deeds
         ]
         return answers[-1]
 

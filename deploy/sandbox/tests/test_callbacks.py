@@ -36,9 +36,7 @@ def test_an_old_or_future_or_unknown_signature_is_not_believed():
 def test_the_signature_is_that_of_standard_webhooks():
     """The example of the specification's own reference libraries."""
     body = b'{"test": 2432232314}'
-    headers = signed(
-        "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-    )
+    headers = signed("msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 

@@ -155,9 +155,7 @@ def test_the_label_is_an_svg_with_the_merchants_own_text(warehouse):
 def test_rates_rise_with_weight_and_fall_within_a_city(warehouse):
     def price(weight_g, destination="Chengdu"):
         query = f"origin=Hangzhou&destination={destination}&weight_g={weight_g}"
-        return {
-            rate["service"]: rate["amount"] for rate in warehouse.ask("GET", f"/v1/rates?{query}")["items"]
-        }
+        return {rate["service"]: rate["amount"] for rate in warehouse.ask("GET", f"/v1/rates?{query}")["items"]}
 
     assert price(1000) == {"economy": 800, "standard": 1200, "express": 2200}
     assert price(1001)["standard"] == 1500

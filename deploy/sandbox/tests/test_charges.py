@@ -26,9 +26,7 @@ def test_a_buyer_in_a_browser_is_led_back_to_the_shop(shop):
     charge = shop.charge("G<b>", return_url="https://shop.example/back")
     page = requests.get(charge["display"]["value"], timeout=5)
     assert "G&lt;b&gt;" in page.text
-    answer = requests.post(
-        charge["display"]["value"], data={"outcome": "succeed"}, timeout=5, allow_redirects=False
-    )
+    answer = requests.post(charge["display"]["value"], data={"outcome": "succeed"}, timeout=5, allow_redirects=False)
     assert (answer.status_code, answer.headers["Location"]) == (303, "https://shop.example/back")
     assert shop.see(charge)["status"] == "paid"
 
@@ -81,9 +79,7 @@ def test_a_malformed_charge_is_refused(shop, wrong):
 
 def test_a_stranger_is_refused(shop):
     for header in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer \u00e9"}):
-        answer = requests.get(
-            f"{shop.url}/v1/book", headers={k: v.encode() for k, v in header.items()}, timeout=5
-        )
+        answer = requests.get(f"{shop.url}/v1/book", headers={k: v.encode() for k, v in header.items()}, timeout=5)
         assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
 
 

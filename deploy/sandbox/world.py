@@ -1,0 +1,177 @@
+"""The sandbox's hold on a whole platform: one clock over all stores, and the wait until nothing moves.
+
+It sees every store, which no service does. It is for demonstrations and tests and cannot be loaded in production.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+import requests
+
+from deploy.sandbox.desk.desk import refuse_production
+from shared.kernel import clock
+from shared.kernel.errors import Conflict, Unavailable
+from shared.messaging import quiet
+from shared.messaging.quiet import Watch
+from shared.storage.database import Database
+
+SETTLE_SECONDS = 60.0
+SHORTEST, LONGEST = 0.001, 0.025
+MARGIN = timedelta(milliseconds=1)
+
+
+class NotQuiet(Unavailable):
+    """The platform did not come to rest in time; `left` says what is still under way."""
+
+
+class ClockGoesForward(Conflict):
+    """Business time cannot be set back."""
+
+
+class _Clock(msgspec.Struct):
+    now: datetime
+    offset_seconds: float
+    next_due: datetime | None = None
+
+
+class _Quiet(msgspec.Struct):
+    quiet: bool
+    pending: int
+
+
+class Desk:
+    """The fake provider or the fake carrier, as the sandbox drives it; `key` is its API key."""
+
+    def __init__(self, name: str, url: str, key: str) -> None:
+        self.name, self.url, self.key = name, url, key
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.headers["Authorization"] = f"Bearer {key}"
+
+    def unrest(self) -> str:
+        """What is under way there, in words."""
+        found = msgspec.json.decode(self._ask("GET", "quiet"), type=_Quiet)
+        return "" if found.quiet else f"{self.name}: {found.pending} callbacks"
+
+    def clock(self) -> _Clock:
+        return msgspec.json.decode(self._ask("GET", "clock"), type=_Clock)
+
+    def set_offset(self, seconds: float) -> None:
+        self._ask("POST", "clock", {"offset_seconds": seconds})
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _ask(self, method: str, what: str, body: object = None) -> bytes:
+        answer = self._session.request(method, f"{self.url}/sandbox/{what}", json=body, timeout=10)
+        answer.raise_for_status()
+        return answer.content
+
+
+class World:
+    """All stores, the provider and the carrier under one clock. `wake` tells workers of this process to look.
+
+    `stores` by service, `subscribers` as in `deploy.fleet.subscribers`. Thread safe: one thing at a time.
+    """
+
+    def __init__(
+        self,
+        stores: Mapping[str, Database],
+        subscribers: Mapping[str, Sequence[str]],
+        desks: Sequence[Desk] = (),
+        wake: Callable[[], None] = lambda: None,
+    ) -> None:
+        refuse_production()
+        self.stores, self.desks, self.wake = dict(stores), list(desks), wake
+        self.watch = Watch(stores, subscribers, [desk.unrest for desk in desks])
+        self._lock = threading.RLock()
+        self._offset: float | None = None
+
+    def now(self) -> datetime:
+        """Business time."""
+        with self._lock:
+            return clock.machine_now() + timedelta(seconds=self._shared_offset())
+
+    @property
+    def offset(self) -> float:
+        """How many seconds business time is ahead of the machine's."""
+        with self._lock:
+            return self._shared_offset()
+
+    def settle(self, seconds: float = SETTLE_SECONDS) -> dict[str, int]:
+        """Return once nothing is under way or due. Answers, by store, how many facts are kept as failed.
+
+        Raises NotQuiet after so many seconds.
+        """
+        with self._lock:
+            deadline, pause = clock.monotonic() + seconds, SHORTEST
+            while left := self._unrest():
+                if clock.monotonic() > deadline:
+                    raise NotQuiet(left=left)
+                self.wake()
+                clock.pause(pause)
+                pause = min(LONGEST, pause * 1.5)
+            return self.watch.failing()
+
+    def advance_to(self, goal: datetime, seconds: float = SETTLE_SECONDS) -> int:
+        """Move business time to `goal`, stopping at each deadline on the way until what it sets off settled.
+
+        Answers the number of stops. Raises ClockGoesForward, NotQuiet (`seconds` is for each stop).
+        """
+        with self._lock:
+            if goal < self.now():
+                raise ClockGoesForward(field="to")
+            self.settle(seconds)
+            stops = 0
+            while (due := self._next_due()) is not None and due <= goal:
+                self._set_clock(due)
+                self.settle(seconds)
+                stops += 1
+            if self.now() < goal:
+                self._set_clock(goal)
+                self.settle(seconds)
+            return stops
+
+    def close(self) -> None:
+        for desk in self.desks:
+            desk.close()
+
+    def _unrest(self) -> list[str]:
+        try:
+            return self.watch.unrest()
+        except requests.RequestException as error:
+            return [f"provider or carrier away: {type(error).__name__}"]
+
+    def _next_due(self) -> datetime | None:
+        """The earliest thing to come, over all stores and both desks."""
+        now = self.now()
+        found = [self.watch.due(), *(desk.clock().next_due for desk in self.desks)]
+        return min((due for due in found if due is not None and due > now), default=None)
+
+    def _set_clock(self, moment: datetime) -> None:
+        seconds = (moment + MARGIN - clock.machine_now()).total_seconds()
+        self._write(max(seconds, self._shared_offset()))
+        self.wake()
+
+    def _shared_offset(self) -> float:
+        """One offset for all; a death in the middle of setting it left some behind."""
+        if self._offset is None:
+            found = [quiet.read_offset(database) for database in self.stores.values()]
+            found += [desk.clock().offset_seconds for desk in self.desks]
+            ahead = max(found, default=0.0)
+            if ahead and min(found) < ahead - 0.5:
+                self._write(ahead)
+            self._offset = ahead
+        return self._offset
+
+    def _write(self, seconds: float) -> None:
+        # The outside first: what it is asked by a timer that fires must not seem to lie in its future.
+        for desk in self.desks:
+            desk.set_offset(seconds)
+        for database in self.stores.values():
+            quiet.write_offset(database, seconds)
+        self._offset = seconds
