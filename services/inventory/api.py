@@ -1,0 +1,122 @@
+"""What sellers may ask of their warehouses and stock, and operators may see of everybody's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.inventory import commands, queries
+from services.inventory.domain.stock import NoShop, Stock
+from services.inventory.schemas import (
+    AdjustStock,
+    CountStock,
+    MovementPage,
+    MovementQuery,
+    OpenWarehouse,
+    ReceiveStock,
+    ReservationView,
+    SkuStockView,
+    StockLines,
+    StockPage,
+    StockQuery,
+    StockTerms,
+    StockView,
+    WarehousePage,
+    WarehouseQuery,
+    WarehouseView,
+)
+from shared.storage.unit_of_work import UnitOfWork
+from shared.web.auth import OPERATOR, SELLER, Principal
+from shared.web.door import Door, Reading
+
+door = Door("inventory", __name__, description="Warehouses and stock")
+
+Body = dict[str, Any]
+
+
+@door.post("/warehouses", who={SELLER}, body=OpenWarehouse, answer=WarehouseView, status=201)
+def post_warehouse(tx: UnitOfWork, who: Principal, body: Body) -> Any:
+    """Open a warehouse."""
+    warehouse = commands.open_warehouse(tx, _shop(who), **body)
+    return queries.warehouse_view(warehouse), {"Location": f"/v1/warehouses/{warehouse.warehouse_id}"}
+
+
+@door.get("/warehouses", who={SELLER, OPERATOR}, query=WarehouseQuery, answer=WarehousePage)
+def get_warehouses(reading: Reading, who: Principal, query: Body) -> Any:
+    """The shop's warehouses; an operator sees all, or those of `seller_id`."""
+    return queries.list_warehouses(reading, _scope(who, query), query["limit"], query["cursor"])
+
+
+@door.get("/warehouses/<warehouse_id>", who={SELLER, OPERATOR}, answer=WarehouseView)
+def get_warehouse(reading: Reading, who: Principal, warehouse_id: str) -> Any:
+    """One warehouse."""
+    return queries.get_warehouse(reading, warehouse_id, _scope(who))
+
+
+@door.post("/stock-receipts", who={SELLER}, body=ReceiveStock, answer=StockLines, status=201)
+def post_stock_receipt(tx: UnitOfWork, who: Principal, body: Body) -> Any:
+    """Put goods into a warehouse: all lines or none. Without an Idempotency-Key a retry does it twice."""
+    return _lines(body, commands.receive(tx, _shop(who), who.account_id, **body))
+
+
+@door.post("/stock-adjustments", who={SELLER}, body=AdjustStock, answer=StockLines, status=201)
+def post_stock_adjustment(tx: UnitOfWork, who: Principal, body: Body) -> Any:
+    """Correct the books up or down: all lines or none. What is promised to orders stays."""
+    return _lines(body, commands.adjust(tx, _shop(who), who.account_id, **body))
+
+
+@door.post("/stocktakes", who={SELLER}, body=CountStock, answer=StockLines, status=201)
+def post_stocktake(tx: UnitOfWork, who: Principal, body: Body) -> Any:
+    """Make the books say what was counted: all lines or none."""
+    return _lines(body, commands.count(tx, _shop(who), who.account_id, **body))
+
+
+@door.put("/stock/<sku>/warehouses/<warehouse_id>", who={SELLER}, body=StockTerms, answer=StockView)
+def put_stock_terms(tx: UnitOfWork, who: Principal, sku: str, warehouse_id: str, body: Body) -> Any:
+    """Say when a SKU is low in a warehouse, and how many may be sold before they are there."""
+    return queries.stock_view(commands.agree(tx, _shop(who), sku, warehouse_id, **body))
+
+
+@door.get("/stock", who={SELLER, OPERATOR}, query=StockQuery, answer=StockPage)
+def get_stock_list(reading: Reading, who: Principal, query: Body) -> Any:
+    """Stock by SKU and warehouse."""
+    filters = {name: query[name] for name in ("warehouse_id", "product_id", "low") if name in query}
+    return queries.list_stock(reading, _scope(who, query), query["limit"], query["cursor"], **filters)
+
+
+@door.get("/stock/<sku>", who={SELLER, OPERATOR}, answer=SkuStockView)
+def get_stock(reading: Reading, who: Principal, sku: str) -> Any:
+    """A SKU's stock in all warehouses."""
+    return queries.get_stock(reading, sku, _scope(who))
+
+
+@door.get("/stock/<sku>/movements", who={SELLER, OPERATOR}, query=MovementQuery, answer=MovementPage)
+def get_movements(reading: Reading, who: Principal, sku: str, query: Body) -> Any:
+    """A SKU's ledger, newest first: every change, by how much, and because of what."""
+    return queries.list_movements(
+        reading, sku, _scope(who), query["limit"], query["cursor"], warehouse_id=query.get("warehouse_id")
+    )
+
+
+@door.get("/reservations/<order_no>", who={SELLER, OPERATOR}, answer=ReservationView)
+def get_reservation(reading: Reading, who: Principal, order_no: str) -> Any:
+    """What is promised to an order."""
+    return queries.get_reservation(reading, order_no, _scope(who))
+
+
+def _shop(who: Principal) -> str:
+    if who.seller_id is None:
+        raise NoShop()
+    return who.seller_id
+
+
+def _scope(who: Principal, query: Body | None = None) -> str | None:
+    """Whose things the caller may see: everybody's for operators (or those they ask for), else the shop's
+    own.
+    """
+    if who.has(OPERATOR):
+        return (query or {}).get("seller_id")
+    return _shop(who)
+
+
+def _lines(body: Body, rows: list[Stock]) -> Body:
+    return {"warehouse_id": body["warehouse_id"], "lines": [queries.stock_view(row) for row in rows]}

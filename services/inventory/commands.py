@@ -1,0 +1,135 @@
+"""What sellers ask inventory to do: open warehouses, put stock in, take it out, count it, and say how it is
+kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from services.inventory import store
+from services.inventory.domain.stock import (
+    AdjustmentReason,
+    NoSuchSku,
+    NoSuchWarehouse,
+    RepeatedSku,
+    Shelves,
+    Stock,
+    StockMoved,
+    UnknownSku,
+    UnknownWarehouse,
+)
+from services.inventory.store import Warehouse
+from shared.contracts.inventory import WarehouseOpened
+from shared.kernel.errors import Refusal
+from shared.kernel.ids import new_id
+from shared.storage.unit_of_work import UnitOfWork
+
+Line = dict[str, Any]
+
+
+def open_warehouse(tx: UnitOfWork, seller_id: str, *, title: str, region: str) -> Warehouse:
+    """A warehouse is in use from now on."""
+    warehouse = Warehouse(new_id(), seller_id, title, region, tx.now())
+    store.add_warehouse(tx, warehouse)
+    tx.emit(
+        WarehouseOpened(warehouse_id=warehouse.warehouse_id, seller_id=seller_id, title=title, region=region)
+    )
+    return warehouse
+
+
+def receive(
+    tx: UnitOfWork, seller_id: str, by: str, *, warehouse_id: str, lines: Sequence[Line], reference: str = ""
+) -> list[Stock]:
+    """Put goods in. All lines or none. Raises UnknownWarehouse, UnknownSku, RepeatedSku, TooMuchStock."""
+    return _adjust(
+        tx, seller_id, by, warehouse_id, lines, "received", lambda line, _row: line["qty"], reference
+    )
+
+
+def adjust(
+    tx: UnitOfWork,
+    seller_id: str,
+    by: str,
+    *,
+    warehouse_id: str,
+    lines: Sequence[Line],
+    reason: AdjustmentReason,
+    reference: str = "",
+) -> list[Stock]:
+    """Correct the books by so many units, up or down. Raises StockPromised too."""
+    return _adjust(
+        tx, seller_id, by, warehouse_id, lines, reason, lambda line, _row: line["delta"], reference
+    )
+
+
+def count(
+    tx: UnitOfWork, seller_id: str, by: str, *, warehouse_id: str, lines: Sequence[Line], reference: str = ""
+) -> list[Stock]:
+    """Make the books say what was counted. Raises StockMoved where they had not said what the counter
+    `expected`.
+    """
+
+    def delta(line: Line, row: Stock) -> int:
+        if line.get("expected") not in (None, row.on_hand):
+            raise StockMoved(on_hand=row.on_hand)
+        return int(line["counted"]) - row.on_hand
+
+    return _adjust(tx, seller_id, by, warehouse_id, lines, "stocktake", delta, reference)
+
+
+def agree(
+    tx: UnitOfWork, seller_id: str, sku: str, warehouse_id: str, *, low_threshold: int, backorder_limit: int
+) -> Stock:
+    """From which number on a SKU is low in a warehouse, and how many may be sold before they are there.
+
+    Raises NoSuchSku, NoSuchWarehouse. Promises that were given before under a higher limit are kept.
+    """
+    if store.find_warehouse(tx, warehouse_id, seller_id) is None:
+        raise NoSuchWarehouse()
+    shelves = store.lock_shelves(tx, [sku])
+    if shelves.owner(sku) != seller_id:
+        raise NoSuchSku()
+    row = shelves.agree(sku, warehouse_id, low_threshold=low_threshold, backorder_limit=backorder_limit)
+    tx.emit(*shelves.news())
+    return row
+
+
+def _adjust(
+    tx: UnitOfWork,
+    seller_id: str,
+    by: str,
+    warehouse_id: str,
+    lines: Sequence[Line],
+    reason: AdjustmentReason,
+    delta: Callable[[Line, Stock], int],
+    reference: str,
+) -> list[Stock]:
+    shelves = _shelves(tx, seller_id, warehouse_id, [line["sku"] for line in lines])
+    rows = []
+    for number, line in enumerate(lines):
+        row = shelves.at(line["sku"], warehouse_id)
+        try:
+            if units := delta(line, row):
+                tx.emit(
+                    shelves.adjust(row.sku, warehouse_id, units, reason=reason, by=by, reference=reference)
+                )
+        except Refusal as refusal:
+            refusal.field = f"lines.{number}"
+            raise
+        rows.append(row)
+    tx.emit(*shelves.news())
+    return rows
+
+
+def _shelves(tx: UnitOfWork, seller_id: str, warehouse_id: str, skus: list[str]) -> Shelves:
+    if store.find_warehouse(tx, warehouse_id, seller_id) is None:
+        raise UnknownWarehouse(field="warehouse_id")
+    for number, sku in enumerate(skus):
+        if sku in skus[:number]:
+            raise RepeatedSku(field=f"lines.{number}.sku")
+    shelves = store.lock_shelves(tx, skus)
+    for number, sku in enumerate(skus):
+        if shelves.owner(sku) != seller_id:
+            raise UnknownSku(field=f"lines.{number}.sku")
+    return shelves
