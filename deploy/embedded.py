@@ -19,6 +19,7 @@ import secrets
 import signal
 import threading
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,14 +27,14 @@ from typing import Any, Self
 import click
 import msgspec
 
-from deploy import fleet
+from deploy import fleet, seed
 from deploy.commons import create_app as create_commons
 from deploy.fleet import FLEET, LIVE, PLATFORM, Member
 from deploy.gateway.wsgi import Gateway
 from deploy.sandbox import carrier, provider
 from deploy.sandbox.desk import Settings as DeskSettings
 from deploy.sandbox.desk.desk import refuse_production
-from deploy.sandbox.world import Desk, World
+from deploy.sandbox.world import SETTLE_SECONDS, Desk, World
 from deploy.serving import Server
 from shared.kernel import clock
 from shared.kernel.errors import Unauthenticated
@@ -60,9 +61,8 @@ class Kept(msgspec.Struct):
     """What the folder keeps for the next start: secrets made once, and the desks' ports, which their answers name."""
 
     secret: str
-    provider_secret: str
-    carrier_secret: str
     sandbox_key: str
+    operator_password: str
     ports: dict[str, int] = {}
 
 
@@ -73,6 +73,7 @@ class Platform:
         refuse_production()
         self.home, self.port, self.members = home.absolute(), port, tuple(members)
         self.nodes: dict[str, Node] = {}
+        self._operator: tuple[str, str] | None = None
         self._stack = contextlib.ExitStack()
 
     # --- what others use ------------------------------------------------------------------------------------
@@ -94,6 +95,26 @@ class Platform:
     @property
     def carrier_url(self) -> str:
         return self.world.desks[1].url
+
+    @property
+    def sandbox_key(self) -> str:
+        """Opens `/v1/sandbox`, and is what the provider and the carrier share with us."""
+        return self.kept.sandbox_key
+
+    @property
+    def operator(self) -> tuple[str, str]:
+        """The e-mail address and password of the platform's first operator, made when first asked for."""
+        if self._operator is None:
+            self._operator = seed.operator(self.nodes["account"], self.kept.operator_password)
+        return self._operator
+
+    def settle(self, seconds: float = SETTLE_SECONDS) -> None:
+        """Return once nothing is under way or due. Raises NotQuiet."""
+        self.world.settle(seconds)
+
+    def advance(self, **span: float) -> int:
+        """Move business time (``days=15``) from deadline to deadline. Answers the number of stops. Raises NotQuiet."""
+        return self.world.advance_to(self.world.now() + timedelta(**span))
 
     def start(self) -> Self:
         try:
@@ -132,7 +153,7 @@ class Platform:
         self._migrate()
         parts = [(one.service, self.nodes[one.name]) for one in self.members]
         self.dispatcher = Dispatcher(parts, self.home / "dispatcher.lock")
-        clients = [Desk(name, desks[name].url, getattr(self.kept, f"{name}_secret")) for name, _, _ in DESKS]
+        clients = [Desk(name, desks[name].url, self.sandbox_key) for name, _, _ in DESKS]
         self.world = World(self.stores, fleet.subscribers(self.members), clients, self.dispatcher.wake)
         self._stack.callback(self.world.close)
         for name, module, callbacks in DESKS:
@@ -141,7 +162,7 @@ class Platform:
         self._stack.callback(self.dispatcher.stop)
         apps: dict[str, Any] = {service.name: create_app(service, node) for service, node in parts}
         apps[LIVE] = apps.get("order")
-        apps[PLATFORM] = create_commons(self.world, self.kept.sandbox_key, self._is_operator)
+        apps[PLATFORM] = create_commons(self.world, self.sandbox_key, self._is_operator)
         self._stack.callback(self.server.stop)
         self.server.start(Gateway(fleet.table(self.members), {name: app for name, app in apps.items() if app}, LIVE))
         self._remember()
@@ -157,9 +178,9 @@ class Platform:
             secret=self.kept.secret,
             public_url=self.server.url,
             provider_url=desks["provider"].url,
-            provider_secret=self.kept.provider_secret,
+            provider_secret=self.sandbox_key,
             carrier_url=desks["carrier"].url,
-            carrier_secret=self.kept.carrier_secret,
+            carrier_secret=self.sandbox_key,
         )
 
     def _migrate(self) -> None:
@@ -169,9 +190,10 @@ class Platform:
 
     def _open_desk(self, name: str, server: Server, make: Any, callbacks: str) -> None:
         """The provider or the carrier, with its callbacks led to our gateway."""
-        secret: str = getattr(self.kept, f"{name}_secret")
         address = f"{self.url}/v1/callbacks/{callbacks}/sandbox"
-        settings = DeskSettings(self.home / name, address, secret, webhook_secret(secret), server.url)
+        settings = DeskSettings(
+            self.home / name, address, self.sandbox_key, webhook_secret(self.sandbox_key), server.url
+        )
         app = make(settings)
         self._stack.callback(app.extensions["desk"].stop)
         self._stack.callback(server.stop)
@@ -211,7 +233,7 @@ class Platform:
         with contextlib.suppress(FileNotFoundError):
             return msgspec.json.decode((self.home / "platform.json").read_bytes(), type=Kept)
         one = secrets.token_urlsafe
-        return Kept(one(32), one(32), one(32), one(32))
+        return Kept(one(32), one(32), one(18))
 
     def _remember(self) -> None:
         write_private(self.home / "platform.json", msgspec.json.encode(self.kept))
@@ -235,18 +257,16 @@ def write_private(path: Path, data: bytes) -> None:
 @click.command()
 @click.option("--home", type=click.Path(path_type=Path), default="build/run", help="The folder of all stores.")
 @click.option("--port", type=int, default=8080, show_default=True)
-@click.option("--seed/--no-seed", default=True, help="Make an operator and categories, once (the default).")
-def main(home: Path, port: int, seed: bool) -> None:
+@click.option("--seed/--no-seed", "sow", default=True, help="Make an operator and categories, once (the default).")
+def main(home: Path, port: int, sow: bool) -> None:
     """All services in one process, until SIGTERM or Ctrl-C."""
     logs.configure("embedded", "WARNING")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with Platform(home, port=port) as platform:
-        if seed:
-            from deploy.seed import seed as sow
-
-            click.echo(sow(platform.url, platform.nodes, platform.home))
+        email, password = platform.operator
+        click.echo(f"Operator: {email} / {password}")
         click.echo(f"Caravan answers on {platform.url} (stores in {platform.home})")
         stop.wait()
         click.echo("Stopping")

@@ -15,9 +15,9 @@ import requests
 from deploy.sandbox.desk.desk import refuse_production
 from shared.kernel import clock
 from shared.kernel.errors import Conflict, Unavailable
-from shared.messaging import quiet
-from shared.messaging.quiet import Watch
+from shared.messaging.quiet import Watch, nudge
 from shared.storage.database import Database
+from shared.storage.inspect import clock_ahead, move_clock
 
 SETTLE_SECONDS = 60.0
 SHORTEST, LONGEST = 0.001, 0.025
@@ -89,7 +89,7 @@ class World:
         self.stores, self.desks, self.wake = dict(stores), list(desks), wake
         self.watch = Watch(stores, subscribers, [desk.unrest for desk in desks])
         self._lock = threading.RLock()
-        self._offset: float | None = None
+        self._checked = False
 
     def now(self) -> datetime:
         """Business time."""
@@ -158,20 +158,19 @@ class World:
         self.wake()
 
     def _shared_offset(self) -> float:
-        """One offset for all; a death in the middle of setting it left some behind."""
-        if self._offset is None:
-            found = [quiet.read_offset(database) for database in self.stores.values()]
+        """One offset for all. Somebody else may have moved it; a death in the middle of that left some behind."""
+        if not self._checked:
+            found = [clock_ahead(database) for database in self.stores.values()]
             found += [desk.clock().offset_seconds for desk in self.desks]
-            ahead = max(found, default=0.0)
-            if ahead and min(found) < ahead - 0.5:
-                self._write(ahead)
-            self._offset = ahead
-        return self._offset
+            if max(found, default=0.0) - min(found, default=0.0) > 0.5:
+                self._write(max(found))
+            self._checked = True
+        return clock_ahead(next(iter(self.stores.values())))
 
     def _write(self, seconds: float) -> None:
         # The outside first: what it is asked by a timer that fires must not seem to lie in its future.
         for desk in self.desks:
             desk.set_offset(seconds)
         for database in self.stores.values():
-            quiet.write_offset(database, seconds)
-        self._offset = seconds
+            move_clock(database, seconds)
+            nudge(database)

@@ -15,7 +15,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from shared.contracts.event import Envelope, decode_envelope
 from shared.kernel import clock
 from shared.runtime.wake import CHANNEL
 from shared.storage.database import Database
@@ -185,27 +184,11 @@ class Watch:
         return busy, count
 
 
-def read_offset(database: Database) -> float:
-    """How many seconds business time is ahead of the machine's in this store."""
-    with database.read() as connection:
-        return float(connection.execute(sa.select(clock_offset.c.seconds)).scalar() or 0.0)
-
-
-def write_offset(database: Database, seconds: float) -> None:
-    """Set a store's business clock to the machine's plus `seconds`, and wake its workers."""
-    with database.begin() as connection:
-        if not connection.execute(clock_offset.update().values(seconds=seconds)).rowcount:
-            connection.execute(clock_offset.insert().values(one=1, seconds=seconds))
+def nudge(database: Database) -> None:
+    """Tell a store's workers in other processes to look: its clock was moved."""
     if not database.is_sqlite:
-        with database.reader.connect() as connection:
+        with database.read() as connection:
             connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
-
-
-def tape(database: Database, after: int = 0) -> list[tuple[int, Envelope]]:
-    """Every fact of a store's log after a position, with its position, in order."""
-    with database.read() as connection:
-        rows = connection.execute(_TAPE, {"after": after}).all()
-    return [(row.pos, decode_envelope(bytes(row.body))) for row in rows]
 
 
 def _one(value: Any, label: str) -> Any:
@@ -238,8 +221,3 @@ _NEWS = (
     .order_by(event_log.c.pos)
 )
 _KEPT = sa.select(inbox_retry.c.status, inbox_retry.c.agg, inbox_retry.c.next_at).order_by(inbox_retry.c.no)
-_TAPE = (
-    sa.select(event_log.c.pos, event_log.c.body)
-    .where(event_log.c.pos > sa.bindparam("after"))
-    .order_by(event_log.c.pos)
-)

@@ -49,3 +49,9 @@ def clock_ahead(database: Database) -> float:
     """How many seconds business time is ahead of the database's clock."""
     with database.read() as connection:
         return float(connection.execute(sa.select(clock_offset.c.seconds)).scalar() or 0.0)
+
+
+def last_position(database: Database) -> int:
+    """The position of the newest fact in the log; 0 when nothing was said yet."""
+    with database.read() as connection:
+        return int(connection.execute(sa.select(sa.func.max(event_log.c.pos))).scalar() or 0)
