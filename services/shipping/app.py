@@ -1,0 +1,25 @@
+"""The shipping service put together."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from services.shipping import api, commands, handlers, store, timers
+from shared.runtime.service import Service
+
+service = Service(
+    name="shipping",
+    owns="Freight, shipments from pick to doorstep, and carriers",
+    doors=(api.door,),
+    on=handlers.on,
+    timers=timers.due,
+    intents=commands.calls,
+    metadata=store.metadata,
+)
+
+
+def create_app() -> Flask:
+    """The WSGI application, with settings from the environment."""
+    from shared.runtime.web import web
+
+    return web(service)

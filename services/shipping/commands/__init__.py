@@ -1,0 +1,18 @@
+"""Use cases: freight terms, planning and stopping, the warehouse's deeds, and the carrier's reports."""
+
+from services.shipping.commands.carriers import calls, chase, declare_lost, take_report
+from services.shipping.commands.freight import set_freight_template
+from services.shipping.commands.planning import (
+    answer_cancellation,
+    confirm_order,
+    miss_ship_by,
+    plan_backorder,
+    plan_shipments,
+    stop_order,
+)
+from services.shipping.commands.warehouse import hand_over, pack, pick
+
+__all__ = [
+    "answer_cancellation", "calls", "chase", "confirm_order", "declare_lost", "hand_over", "miss_ship_by",
+    "pack", "pick", "plan_backorder", "plan_shipments", "set_freight_template", "stop_order", "take_report",
+]  # fmt: skip
