@@ -46,6 +46,7 @@ class _Loaded(Generic[T]):
     def __init__(self, repository: Repository[T]) -> None:
         self.repository = repository
         self.kept: dict[str, _Kept[T]] = {}
+        self.absent: set[str] = set()  # looked for by `lock`, so that `find` need not ask once for each
 
     def flush(self, tx: UnitOfWork) -> None:
         self.repository.write(tx, self.kept)
@@ -82,15 +83,25 @@ class Repository(Generic[T]):
 
     def find(self, tx: UnitOfWork, key: str) -> T | None:
         """The aggregate, locked, or None."""
-        kept = self._mine(tx).get(key)
-        if kept is None:
-            self.lock(tx, [key])
-            kept = self._mine(tx).get(key)
+        loaded = self._loaded(tx)
+        if key not in loaded.kept and key not in loaded.absent:
+            self._load(tx, [key])
+        kept = loaded.kept.get(key)
         return kept.thing if kept else None
 
     def lock(self, tx: UnitOfWork, keys: Iterable[str]) -> list[T]:
-        """Load and lock all of `keys` that exist, in one sorted order, with one statement."""
-        mine = self._mine(tx)
+        """Load and lock all of `keys` that exist, in one sorted order, with one statement.
+
+        Those that do not exist are remembered as absent: `find` answers None for them without asking again.
+        """
+        keys = list(keys)
+        loaded = self._loaded(tx)
+        self._load(tx, keys)
+        loaded.absent.update(key for key in keys if key not in loaded.kept)
+        return [loaded.kept[key].thing for key in keys if key in loaded.kept]
+
+    def _load(self, tx: UnitOfWork, keys: Iterable[str]) -> None:
+        mine = self._loaded(tx).kept
         wanted = sorted({key for key in keys if key not in mine})
         if wanted:
             statement = (
@@ -101,11 +112,10 @@ class Repository(Generic[T]):
             )
             for key, version, body in tx.execute(statement):
                 mine[key] = _Kept(self._decoder.decode(body), version, bytes(body))
-        return [mine[key].thing for key in keys if key in mine]
 
     def add(self, tx: UnitOfWork, thing: T) -> T:
         """Keep a new aggregate. A second one with the same key fails the transaction when it is written."""
-        self._mine(tx)[self.key_of(thing)] = _Kept(thing, 0, b"")
+        self._loaded(tx).kept[self.key_of(thing)] = _Kept(thing, 0, b"")
         return thing
 
     def peek(self, connection: Connection, key: str) -> T:
@@ -138,9 +148,9 @@ class Repository(Generic[T]):
         if changed and tx.execute(self._update, changed).rowcount != len(changed):
             raise StaleRow(f"{self.table.name}: somebody else was faster")
 
-    def _mine(self, tx: UnitOfWork) -> dict[str, _Kept[T]]:
+    def _loaded(self, tx: UnitOfWork) -> _Loaded[T]:
         loaded = tx.repositories.get(self)
         if loaded is None:
             loaded = tx.repositories[self] = _Loaded(self)
-        kept: dict[str, _Kept[T]] = loaded.kept
-        return kept
+        answer: _Loaded[T] = loaded
+        return answer
