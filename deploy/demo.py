@@ -143,7 +143,7 @@ def receive(story: Story) -> None:
     story.buyer.confirm_receipt(story.first)
     story.settle()
     story.expect(story.first, "RECEIVED")
-    story.grounds.advance("7d1h")
+    story.grounds.advance(days=7, hours=1)
     story.ticker.catch_up()
     story.expect(story.second, "RECEIVED")
 
@@ -157,7 +157,7 @@ def review(story: Story) -> None:
 
 @step("the after-sale windows close and the orders are completed")
 def complete(story: Story) -> None:
-    story.grounds.advance("9d")
+    story.grounds.advance(days=9)
     story.ticker.catch_up()
     for order in story.group["orders"]:
         story.expect(order["order_no"], "COMPLETED")
@@ -232,24 +232,20 @@ def money(amount: int, currency: str) -> str:
 def embedded() -> Iterator[Grounds]:
     """All services in this process, in a folder that is thrown away."""
     from deploy.embedded import Platform
-    from deploy.seed import seed
 
     with tempfile.TemporaryDirectory(prefix="caravan-demo-") as home, Platform(Path(home)) as platform:
-        operator = seed(platform)
-        yield Grounds(platform.url, platform.kept.sandbox_key, operator, platform.stores)
+        yield platform
 
 
 @contextmanager
 def stack() -> Iterator[Grounds]:
     """Every service as its own processes, on real servers."""
-    from deploy.seed import seed
     from deploy.servers import versions
     from deploy.stack import Stack
 
     with Stack() as running:
         click.echo("  ".join(f"{name} {version}" for name, version in versions().items()))
-        operator = seed(running)
-        yield Grounds(running.url, running.sandbox_key, operator, running.stores)
+        yield running
 
 
 @click.command()

@@ -6,7 +6,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -17,48 +17,37 @@ from shared.storage.database import Database
 PASSWORD = "correct horse battery staple"  # noqa: S105  (of people who live for one story)
 
 
-class Grounds:
-    """Where a story takes place: the embedded platform or the stack, as its clients and its sandbox see it."""
+class Grounds(Protocol):
+    """Where a story takes place: what the embedded platform and the stack have in common."""
 
-    def __init__(self, url: str, sandbox_key: str, operator: tuple[str, str], stores: Mapping[str, Database]) -> None:
-        """`operator`: the e-mail address and password of one; `stores`: every service's store, to look into."""
-        self.url, self.operator, self.stores = url, operator, stores
-        self._http = requests.Session()
-        self._http.trust_env = False
-        self._http.headers["Authorization"] = f"Bearer {sandbox_key}"
-        sandbox = self._ask("GET", "")
-        self.provider_url, self.provider_key = sandbox["provider"]["url"], sandbox["provider"]["key"]
-        self.carrier_url, self.carrier_key = sandbox["carrier"]["url"], sandbox["carrier"]["key"]
+    @property
+    def url(self) -> str: ...
+    @property
+    def provider_url(self) -> str: ...
+    @property
+    def carrier_url(self) -> str: ...
+    @property
+    def sandbox_key(self) -> str:
+        """Opens the sandbox, the provider and the carrier."""
+        ...
 
-    def settle(self) -> None:
-        """Wait until nothing is under way or due."""
-        self._ask("POST", "/settle", {})
+    @property
+    def operator(self) -> tuple[str, str]:
+        """E-mail address and password of an operator."""
+        ...
 
-    def advance(self, span: str) -> None:
-        """Move business time on by e.g. ``15d`` or ``31m``, from deadline to deadline."""
-        self._ask("POST", "/clock", {"advance": span})
+    @property
+    def stores(self) -> dict[str, Database]:
+        """Every service's store, to look into."""
+        ...
 
-    def switch(self, kind: str, *, desk: str = "provider", **options: Any) -> None:
-        """Turn on one of the provider's or the carrier's misbehaviours."""
-        self.desk(desk, "POST", "switches", {"kind": kind} | options)
+    def settle(self, seconds: float = 60) -> None:
+        """Return once nothing is under way or due."""
+        ...
 
-    def desk(self, desk: str, method: str, path: str, body: Any = None) -> Any:
-        """Speak to the provider's or the carrier's own sandbox doors."""
-        url, key = (
-            (self.provider_url, self.provider_key) if desk == "provider" else (self.carrier_url, self.carrier_key)
-        )
-        answer = requests.request(
-            method, f"{url}/sandbox/{path}", json=body, headers={"Authorization": f"Bearer {key}"}, timeout=40
-        )
-        if not answer.ok:
-            raise Unexpected(f"{desk} {path}: {answer.status_code} {answer.text}")
-        return answer.json() if answer.content else None
-
-    def _ask(self, method: str, path: str, body: Any = None) -> Any:
-        answer = self._http.request(method, f"{self.url}/v1/sandbox{path}", json=body, timeout=120)
-        if not answer.ok:
-            raise Unexpected(f"sandbox {path}: {answer.status_code} {answer.text}")
-        return answer.json()
+    def advance(self, **span: float) -> int:
+        """Move business time on (``days=15``), from deadline to deadline."""
+        ...
 
 
 class Unexpected(AssertionError):
@@ -210,26 +199,44 @@ class Buyer(Person):
         self.do("POST", "/v1/reviews", {"order_no": order_no, "line_id": line_id, "stars": stars, "text": text})
 
 
-class Courier:
+class Outsider:
+    """Somebody on the other side of our gateways, at the provider or the carrier, who holds the sandbox key."""
+
+    def __init__(self, grounds: Grounds, url: str) -> None:
+        self.url = url
+        self.http = requests.Session()
+        self.http.trust_env = False
+        self.http.headers["Authorization"] = f"Bearer {grounds.sandbox_key}"
+
+    def do(self, method: str, path: str, body: Any = None) -> Any:
+        """The JSON of a 2xx answer. Raises Unexpected."""
+        answer = self.http.request(method, self.url + path, json=body, timeout=40)
+        if not answer.ok:
+            raise Unexpected(f"{method} {path}: {answer.status_code} {answer.text}")
+        return answer.json() if answer.content else None
+
+    def switch(self, kind: str, **options: Any) -> None:
+        """Turn on one of the desk's misbehaviours."""
+        self.do("POST", "/sandbox/switches", {"kind": kind} | options)
+
+
+class Provider(Outsider):
+    """The payment provider's people, and its book."""
+
+    def __init__(self, grounds: Grounds) -> None:
+        super().__init__(grounds, grounds.provider_url)
+
+
+class Courier(Outsider):
     """The carrier's people: what they do, the carrier reports by signed callbacks."""
 
     def __init__(self, grounds: Grounds) -> None:
-        self.grounds = grounds
-        self.http = requests.Session()
-        self.http.trust_env = False
-        self.http.headers["Authorization"] = f"Bearer {grounds.carrier_key}"
+        super().__init__(grounds, grounds.carrier_url)
 
     def deed(self, tracking_no: str, name: str, **body: Any) -> None:
-        answer = self.http.post(f"{self.grounds.carrier_url}/courier/{tracking_no}/{name}", json=body, timeout=20)
-        if answer.status_code != 200:
-            raise Unexpected(f"{name} {tracking_no}: {answer.status_code} {answer.text}")
+        self.do("POST", f"/courier/{tracking_no}/{name}", body)
 
     def deliver(self, tracking_no: str) -> None:
         """Collect, drive, and hand over at the door."""
-        for deed, where in (
-            ("collect", "depot"),
-            ("scan", "hub"),
-            ("out-for-delivery", "town"),
-            ("deliver", "town"),
-        ):
+        for deed, where in (("collect", "depot"), ("scan", "hub"), ("out-for-delivery", "town"), ("deliver", "town")):
             self.deed(tracking_no, deed, location=where)

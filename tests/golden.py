@@ -1,0 +1,35 @@
+"""Golden tapes: which facts a story consists of, and what caused each. Re-recorded on purpose by ``make tapes``.
+
+Ids and times differ from run to run and independent services overtake one another, so a tape says, for every kind of
+aggregate, the list of its facts with their causes, and how many aggregates had exactly that list.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from deploy.story.tape import Said
+
+TAPES = Path(__file__).parent / "tapes"
+
+
+def tape_of(said: Iterable[Said], group_no: str) -> str:
+    """The story of one group, as text."""
+    lists: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for one in said:
+        if one.data.get("group_no") == group_no:
+            lists[f"{one.publisher} {one.subject.split('/')[0]}", one.subject].append(f"    {one.fact} < {one.cause}")
+    counted = Counter((kind, "\n".join(facts)) for (kind, _), facts in lists.items())
+    return "".join(f"{kind} x {times}\n{facts}\n" for (kind, facts), times in sorted(counted.items()))
+
+
+def matches_tape(name: str, said: Iterable[Said], group_no: str, config: pytest.Config) -> None:
+    """Compare with `tests/tapes/<name>.txt`; with ``--record-tapes`` write it instead."""
+    path, found = TAPES / f"{name}.txt", tape_of(said, group_no)
+    if config.getoption("--record-tapes"):
+        path.write_text(found)
+    assert found == path.read_text()
