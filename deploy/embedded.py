@@ -29,7 +29,7 @@ import msgspec
 
 from deploy import fleet, seed
 from deploy.commons import create_app as create_commons
-from deploy.fleet import FLEET, LIVE, PLATFORM, Member
+from deploy.fleet import COMMONS, FLEET, LIVE, Member
 from deploy.gateway.wsgi import Gateway
 from deploy.sandbox import carrier, provider
 from deploy.sandbox.desk import Settings as DeskSettings
@@ -162,7 +162,7 @@ class Platform:
         self._stack.callback(self.dispatcher.stop)
         apps: dict[str, Any] = {service.name: create_app(service, node) for service, node in parts}
         apps[LIVE] = apps.get("order")
-        apps[PLATFORM] = create_commons(self.world, self.sandbox_key, self._is_operator)
+        apps[COMMONS] = create_commons(self.world, self.sandbox_key, self._is_operator)
         self._stack.callback(self.server.stop)
         self.server.start(Gateway(fleet.table(self.members), {name: app for name, app in apps.items() if app}, LIVE))
         self._remember()

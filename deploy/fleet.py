@@ -23,19 +23,19 @@ STREAMS = frozenset({"/v1/orders/<order_no>/stream"})
 WAITABLE = frozenset({"/v1/orders/<order_no>"})
 """GETs that answer at once, or are held by the live process when asked to wait."""
 
-PLATFORM = "platform"
+COMMONS = "commons"
 """Upstream of what belongs to no service: the documents, the sandbox, operations."""
 
 CATALOG = "/v1/events/catalog"
-PLATFORM_ROUTES = (
-    Route("/v1/openapi.json", "GET", PLATFORM),
-    Route(CATALOG, "GET", PLATFORM),
-    Route(f"{CATALOG}/<kind>", "GET", PLATFORM),
-    Route("/v1/sandbox", "GET", PLATFORM),
-    Route("/v1/sandbox/clock", "GET", PLATFORM),
-    Route("/v1/sandbox/clock", "POST", PLATFORM, slow=True),
-    Route("/v1/sandbox/settle", "POST", PLATFORM, slow=True),
-    *(Route("/v1/ops/<path:rest>", method, PLATFORM) for method in ("GET", "POST", "PUT", "DELETE")),
+COMMON_ROUTES = (
+    Route("/v1/openapi.json", "GET", COMMONS),
+    Route(CATALOG, "GET", COMMONS),
+    Route(f"{CATALOG}/<kind>", "GET", COMMONS),
+    Route("/v1/sandbox", "GET", COMMONS),
+    Route("/v1/sandbox/clock", "GET", COMMONS),
+    Route("/v1/sandbox/clock", "POST", COMMONS, slow=True),
+    Route("/v1/sandbox/settle", "POST", COMMONS, slow=True),
+    *(Route("/v1/ops/<path:rest>", method, COMMONS) for method in ("GET", "POST", "PUT", "DELETE")),
 )
 
 
@@ -130,7 +130,7 @@ def routes_of(service: Service) -> list[Route]:
 @functools.cache
 def table(members: tuple[Member, ...] = FLEET) -> Table:
     """All routes of the platform. Raises Ambiguous when two services claim one."""
-    return Table([*(route for one in members for route in routes_of(one.service)), *PLATFORM_ROUTES])
+    return Table([*(route for one in members for route in routes_of(one.service)), *COMMON_ROUTES])
 
 
 @functools.cache

@@ -13,7 +13,8 @@ from functools import cached_property
 
 _PLACEHOLDER = re.compile(r"<(?:(\w+)(?:\([^>]*\))?:)?\w+>")
 _KINDS = {"string": "[^/]+", "": "[^/]+", "int": r"\d+", "uuid": "[0-9A-Fa-f-]{36}", "path": ".+"}
-_WAITS = re.compile(r"(?:^|[,;\s])wait\s*=", re.IGNORECASE)
+_WAITS_FOR = re.compile(r"(?:^|&)wait_for=[^&]", re.IGNORECASE)
+_PREFERS = re.compile(r"(?:^|[,;\s])wait\s*=", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,6 @@ class Table:
         return sorted(found | ({"HEAD"} if "GET" in found else set()))
 
 
-def asks_to_wait(query: dict[str, str] | str, prefer: str) -> bool:
+def asks_to_wait(query: str, prefer: str) -> bool:
     """Whether a GET asks to be held until something moves: ``?wait_for=…`` or ``Prefer: wait=N``."""
-    named = "wait_for=" in query if isinstance(query, str) else "wait_for" in query
-    return named or bool(_WAITS.search(prefer))
+    return bool(_WAITS_FOR.search(query) or _PREFERS.search(prefer))
