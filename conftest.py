@@ -29,6 +29,10 @@ _HOME = Path(tempfile.gettempdir()) / f"caravan-tests-{os.getuid()}"
 _FOLDER = pytest.StashKey[Path]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--record-tapes", action="store_true", help="write tests/tapes anew instead of comparing")
+
+
 # -------------------------------------------------------------- one set of servers a run
 def pytest_configure(config: pytest.Config) -> None:
     # Named after the process in charge, so that a later run can tell that a folder's owner died.
