@@ -32,9 +32,7 @@ def open_warehouse(tx: UnitOfWork, seller_id: str, *, title: str, region: str) -
     """A warehouse is in use from now on."""
     warehouse = Warehouse(new_id(), seller_id, title, region, tx.now())
     store.add_warehouse(tx, warehouse)
-    tx.emit(
-        WarehouseOpened(warehouse_id=warehouse.warehouse_id, seller_id=seller_id, title=title, region=region)
-    )
+    tx.emit(WarehouseOpened(warehouse_id=warehouse.warehouse_id, seller_id=seller_id, title=title, region=region))
     return warehouse
 
 
@@ -42,9 +40,7 @@ def receive(
     tx: UnitOfWork, seller_id: str, by: str, *, warehouse_id: str, lines: Sequence[Line], reference: str = ""
 ) -> list[Stock]:
     """Put goods in. All lines or none. Raises UnknownWarehouse, UnknownSku, RepeatedSku, TooMuchStock."""
-    return _adjust(
-        tx, seller_id, by, warehouse_id, lines, "received", lambda line, _row: line["qty"], reference
-    )
+    return _adjust(tx, seller_id, by, warehouse_id, lines, "received", lambda line, _row: line["qty"], reference)
 
 
 def adjust(
@@ -58,9 +54,7 @@ def adjust(
     reference: str = "",
 ) -> list[Stock]:
     """Correct the books by so many units, up or down. Raises StockPromised too."""
-    return _adjust(
-        tx, seller_id, by, warehouse_id, lines, reason, lambda line, _row: line["delta"], reference
-    )
+    return _adjust(tx, seller_id, by, warehouse_id, lines, reason, lambda line, _row: line["delta"], reference)
 
 
 def count(
@@ -111,9 +105,7 @@ def _adjust(
         row = shelves.at(line["sku"], warehouse_id)
         try:
             if units := delta(line, row):
-                tx.emit(
-                    shelves.adjust(row.sku, warehouse_id, units, reason=reason, by=by, reference=reference)
-                )
+                tx.emit(shelves.adjust(row.sku, warehouse_id, units, reason=reason, by=by, reference=reference))
         except Refusal as refusal:
             refusal.field = f"lines.{number}"
             raise

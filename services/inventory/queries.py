@@ -72,13 +72,10 @@ def get_stock(reading: Reading, one: str, seller_id: str | None) -> Row:
     known = _known(reading, one, seller_id)
     rows = [
         stock_view(Stock(**row))
-        for row in reading.execute(
-            sa.select(stock).where(stock.c.sku == one).order_by(stock.c.warehouse_id)
-        ).mappings()
+        for row in reading.execute(sa.select(stock).where(stock.c.sku == one).order_by(stock.c.warehouse_id)).mappings()
     ]
     sums = {
-        name: sum(row[name] for row in rows)
-        for name in ("on_hand", "held", "allocated", "backordered", "available")
+        name: sum(row[name] for row in rows) for name in ("on_hand", "held", "allocated", "backordered", "available")
     }
     return dict(known._mapping) | sums | {"warehouses": rows}
 

@@ -87,9 +87,7 @@ def plan(wanted: Sequence[Wanted], stock: Mapping[str, Iterable[Stock]]) -> Plan
     return Plan(takes=tuple(takes.values()))
 
 
-def _warehouses(
-    need: Counter[str], wanted: Sequence[Wanted], here: Mapping[str, Mapping[str, int]]
-) -> list[str]:
+def _warehouses(need: Counter[str], wanted: Sequence[Wanted], here: Mapping[str, Mapping[str, int]]) -> list[str]:
     """Warehouses to take from, in turn: always the one that serves most of what is still needed.
 
     One that has everything serves most, so it comes first and alone; of several such the fullest.

@@ -145,9 +145,7 @@ class Reservation:
                 self._move(shelves, "allocate", part, held=-part.held, allocated=part.held)
         self.state, self.expires_at = "ALLOCATED", None
         self._settle()
-        return StockAllocated(
-            **self._about(), purpose=self.purpose, case_id=self.case_id, allocations=self._lines()
-        )
+        return StockAllocated(**self._about(), purpose=self.purpose, case_id=self.case_id, allocations=self._lines())
 
     def fill(self, shelves: Shelves, sku: str) -> list[BackorderFilled]:
         """Give the order what has come in for it. Of an unpaid order nothing is said: it is told as one."""
@@ -181,9 +179,7 @@ class Reservation:
         self.expires_at = None
         return StockReleased(**self._about(), lines=lines, cause_event_id=cause) if lines else None
 
-    def release_lines(
-        self, shelves: Shelves, cancelled: Iterable[SkuLine], cause: str
-    ) -> StockReleased | None:
+    def release_lines(self, shelves: Shelves, cancelled: Iterable[SkuLine], cause: str) -> StockReleased | None:
         """Give back these units, those that are still to come in first.
 
         Raises TooEarly when it is not clear whose they are: a confirmed line lies in several warehouses and
@@ -204,9 +200,7 @@ class Reservation:
                     lines.append(self._drop(shelves, "release", part, backordered=units))
             lying = [part for part in parts if part.here]
             if self.state in CONFIRMED and len(lying) > 1 and 0 < qty < sum(part.here for part in lying):
-                raise TooEarly(
-                    f"{self.order_no}: the shipment of what is left of line {line_id} is not known yet"
-                )
+                raise TooEarly(f"{self.order_no}: the shipment of what is left of line {line_id} is not known yet")
             for part in lying:
                 if units := min(qty, part.here):
                     qty -= units
@@ -349,8 +343,6 @@ def _joined(lines: Iterable[StockLine]) -> tuple[StockLine, ...]:
         key = line.line_id, line.warehouse_id
         first = joined.get(key)
         if first is not None:
-            line = replace(
-                line, qty=first.qty + line.qty, backordered_qty=first.backordered_qty + line.backordered_qty
-            )
+            line = replace(line, qty=first.qty + line.qty, backordered_qty=first.backordered_qty + line.backordered_qty)
         joined[key] = line
     return tuple(joined.values())

@@ -213,9 +213,7 @@ class Shelves:
             raise LookupError(sku)
         row = shelf.rows.get(warehouse_id)
         if row is None:
-            row = shelf.rows[warehouse_id] = Stock(
-                sku=sku, warehouse_id=warehouse_id, seller_id=shelf.seller_id
-            )
+            row = shelf.rows[warehouse_id] = Stock(sku=sku, warehouse_id=warehouse_id, seller_id=shelf.seller_id)
         return row
 
     def available(self, sku: str) -> int:

@@ -28,9 +28,7 @@ def add_warehouse(tx: UnitOfWork, one: Warehouse) -> None:
 def find_warehouse(tx: UnitOfWork, warehouse_id: str, seller_id: str) -> Warehouse | None:
     """A seller's own warehouse. It is never changed, so it is not locked."""
     row = tx.execute(
-        sa.select(warehouse).where(
-            warehouse.c.warehouse_id == warehouse_id, warehouse.c.seller_id == seller_id
-        )
+        sa.select(warehouse).where(warehouse.c.warehouse_id == warehouse_id, warehouse.c.seller_id == seller_id)
     ).one_or_none()
     return None if row is None else Warehouse(**row._mapping)
 
@@ -56,6 +54,4 @@ def keep_skus(
 
 
 def note_delisted(tx: UnitOfWork, product_id: str, seller_id: str) -> None:
-    tx.execute(
-        sku.update().where(sku.c.product_id == product_id, sku.c.seller_id == seller_id).values(listed=False)
-    )
+    tx.execute(sku.update().where(sku.c.product_id == product_id, sku.c.seller_id == seller_id).values(listed=False))

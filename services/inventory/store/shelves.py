@@ -123,9 +123,7 @@ def _keep_waiting(tx: UnitOfWork, changes: dict[tuple[str, str], int]) -> None:
         for (one, who), qty in sorted(changes.items())
         if qty > 0
     ]
-    went = [
-        {"sku_": one, "who_": who, "less_": -qty} for (one, who), qty in sorted(changes.items()) if qty < 0
-    ]
+    went = [{"sku_": one, "who_": who, "less_": -qty} for (one, who), qty in sorted(changes.items()) if qty < 0]
     if came:
         statement = tx.insert(waiting)
         tx.execute(

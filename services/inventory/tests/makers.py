@@ -180,16 +180,12 @@ def closed(order: OrderPlaced) -> OrderClosed:
 def lines_cancelled(order: OrderPlaced, **qty: int) -> OrderLinesCancelled:
     """So many units of the lines of these SKUs."""
     lines = tuple(
-        SkuLine(line_id=line.line_id, sku=line.sku, qty=qty[line.sku])
-        for line in order.lines
-        if line.sku in qty
+        SkuLine(line_id=line.line_id, sku=line.sku, qty=qty[line.sku]) for line in order.lines if line.sku in qty
     )
     return OrderLinesCancelled(**_about(order), lines=lines, reason="buyer")
 
 
-def shipped(
-    order: OrderPlaced, warehouse_id: str, shipment_id: str = "", kind: Any = "sale", **qty: int
-) -> Shipped:
+def shipped(order: OrderPlaced, warehouse_id: str, shipment_id: str = "", kind: Any = "sale", **qty: int) -> Shipped:
     """So many units of these SKUs; all lines if none are named."""
     lines = tuple(
         SkuLine(line_id=line.line_id, sku=line.sku, qty=qty.get(line.sku, line.qty))
@@ -216,9 +212,7 @@ def payment_requested(*orders: OrderPlaced, pay_by: datetime) -> OrderPaymentReq
         currency="CNY",
         pay_by=pay_by,
         methods=("online",),
-        orders=tuple(
-            OrderShare(order_no=one.order_no, seller_id=one.seller_id, payable=100) for one in orders
-        ),
+        orders=tuple(OrderShare(order_no=one.order_no, seller_id=one.seller_id, payable=100) for one in orders),
     )
 
 
@@ -280,9 +274,7 @@ def check_books(on: Stage) -> None:
             sums = ledger.setdefault((row["sku"], row["warehouse_id"]), Counter())
             for kind in kinds:
                 sums[kind] += row[kind]
-        waits = {
-            (row.sku, row.reservation_id): row.qty for row in connection.execute(sa.select(store.waiting))
-        }
+        waits = {(row.sku, row.reservation_id): row.qty for row in connection.execute(sa.select(store.waiting))}
         bodies = connection.execute(sa.select(store.reservations.table.c.body)).scalars().all()
     promised: dict[tuple[str, str], Counter[str]] = {}
     waited: Counter[tuple[str, str]] = Counter()
@@ -298,15 +290,15 @@ def check_books(on: Stage) -> None:
             assert min(part.held, part.allocated, part.backordered, part.shipped) >= 0, one
             assert not part.held or one.state == "HELD", one
             assert not part.allocated or one.state in ("ALLOCATED", "BACKORDERED"), one
-    for where, row in rows.items():
-        assert min(row[kind] for kind in kinds) >= 0, (where, row)
-        assert row["on_hand"] - row["allocated"] - row["held"] >= 0, (where, row)
-        assert all(row[kind] == ledger.get(where, Counter())[kind] for kind in kinds), (
+    for where, units in rows.items():
+        assert min(units[kind] for kind in kinds) >= 0, (where, units)
+        assert units["on_hand"] - units["allocated"] - units["held"] >= 0, (where, units)
+        assert all(units[kind] == ledger.get(where, Counter())[kind] for kind in kinds), (
             where,
             row,
             ledger.get(where),
         )
         mine = promised.get(where, Counter())
-        assert all(row[kind] == mine[kind] for kind in kinds[1:]), (where, row, mine)
+        assert all(units[kind] == mine[kind] for kind in kinds[1:]), (where, units, mine)
     assert set(promised) <= set(rows)
     assert waits == dict(waited)

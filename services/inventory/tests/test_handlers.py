@@ -60,9 +60,7 @@ def test_an_order_is_had_whole_or_not_at_all(database_url, tmp_path):
     order = placed(on, A=5, B=3)
     on.hear(order)
     (failed,) = on.said(StockReservationFailed)
-    assert [(one.line_id, one.sku, one.wanted, one.available) for one in failed.shortages] == [
-        ("l-B", "B", 3, 2)
-    ]
+    assert [(one.line_id, one.sku, one.wanted, one.available) for one in failed.shortages] == [("l-B", "B", 3, 2)]
     assert numbers(on, "A", main) == (5, 0, 0, 0)
     assert state(on, order) == "REFUSED"
     on.hear(makers.cancelled(order))
@@ -276,9 +274,7 @@ def test_whose_units_were_cancelled_is_decided_once_the_other_warehouse_has_ship
     put_in(on, west, A=2)
     order = placed(on, A=5)
     on.hear(order, confirmed(order))
-    on.hear(
-        makers.lines_cancelled(order, A=3)
-    )  # east was stopped, west has left, and we have not heard that yet
+    on.hear(makers.lines_cancelled(order, A=3))  # east was stopped, west has left, and we have not heard that yet
     assert [row.status for row in on.kept()] == ["early"]
     on.hear(shipped(order, west, A=2))
     assert numbers(on, "A", east) == (3, 0, 0, 0)

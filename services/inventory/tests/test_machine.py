@@ -1,0 +1,159 @@
+"""Everything in any order, each thing perhaps twice: after every step the books are right."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
+
+from services.inventory.tests import makers
+from shared.contracts.inventory import (
+    StockAllocated,
+    StockDeducted,
+    StockReleased,
+    StockReservationExpired,
+    StockReservationFailed,
+    StockReserved,
+)
+from shared.contracts.order import OrderPlaced
+
+SKUS = st.sampled_from(["A", "B"])
+UNITS = st.integers(1, 4)
+
+
+class Shop(RuleBasedStateMachine):
+    """Facts are told with their bytes kept, so that any of them can be told again."""
+
+    orders = Bundle("orders")
+
+    @initialize(stock=st.lists(st.tuples(SKUS, UNITS, st.booleans()), max_size=4), room=st.integers(0, 3))
+    def open(self, stock: list[tuple[str, int, bool]], room: int) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.on = makers.stage("sqlite://", Path(self.folder.name), vault_url="sqlite://")
+        self.told: list[bytes] = []
+        self.shipments: list[bytes] = []
+        self.east, self.west = makers.warehouse(self.on, "East"), makers.warehouse(self.on, "West")
+        for sku, units, east in stock:
+            makers.put_in(self.on, self.east if east else self.west, **{sku: units})
+        makers.terms(self.on, "A", self.west, low=2, backorders=room)
+
+    def tell(self, *facts: object) -> None:
+        bodies = [self.on.bytes_of(fact) for fact in facts]  # type: ignore[arg-type]
+        self.told += bodies
+        self.on.hear_bytes(*bodies)
+
+    @rule(target=orders, qty=st.dictionaries(SKUS, UNITS, min_size=1), heard=st.booleans())
+    def place(self, qty: dict[str, int], heard: bool) -> OrderPlaced:
+        order = makers.placed(self.on, lines={f"l-{sku}": (sku, units) for sku, units in qty.items()})
+        if heard:
+            self.tell(order)
+        return order
+
+    @rule(order=orders)
+    def hear_of_it_again_or_late(self, order: OrderPlaced) -> None:
+        self.tell(order)
+
+    @rule(order=orders, minutes=st.integers(0, 200))
+    def ask_for_money(self, order: OrderPlaced, minutes: int) -> None:
+        self.tell(makers.payment_requested(order, pay_by=self.on.now() + timedelta(minutes=minutes)))
+
+    @rule(order=orders)
+    def confirm(self, order: OrderPlaced) -> None:
+        self.tell(makers.confirmed(order))
+
+    @rule(order=orders)
+    def cancel(self, order: OrderPlaced) -> None:
+        self.tell(makers.cancelled(order))
+
+    @rule(order=consumes(orders))
+    def place_and_cancel_in_the_wrong_order(self, order: OrderPlaced) -> None:
+        self.tell(makers.cancelled(order), order)
+
+    @rule(order=orders, sku=SKUS, units=UNITS)
+    def cancel_units(self, order: OrderPlaced, sku: str, units: int) -> None:
+        if fact := makers.lines_cancelled(order, **{sku: units}):
+            self.tell(fact)
+
+    @rule(order=orders)
+    def close(self, order: OrderPlaced) -> None:
+        self.tell(makers.closed(order))
+
+    @rule(order=orders, east=st.booleans())
+    def ship_what_is_firm(self, order: OrderPlaced, east: bool) -> None:
+        where = self.east if east else self.west
+        answer = self.on.caller("operator").get(f"/v1/reservations/{order.order_no}")
+        parts = answer.json["parts"] if answer.status == 200 else []
+        qty = {part["sku"]: part["allocated"] for part in parts if part["warehouse_id"] == where and part["allocated"]}
+        if qty:
+            self.tell(makers.shipped(order, where, **qty))
+
+    @rule(order=orders, east=st.booleans())
+    def ship_whatever_the_books_say(self, order: OrderPlaced, east: bool) -> None:
+        self.tell(makers.shipped(order, self.east if east else self.west))
+
+    @rule(sku=SKUS, units=UNITS, east=st.booleans())
+    def receive(self, sku: str, units: int, east: bool) -> None:
+        makers.put_in(self.on, self.east if east else self.west, **{sku: units})
+
+    @rule(sku=SKUS, delta=st.integers(-4, 4).filter(bool), east=st.booleans())
+    def adjust(self, sku: str, delta: int, east: bool) -> None:
+        body = {
+            "warehouse_id": self.east if east else self.west,
+            "reason": "manual",
+            "lines": [{"sku": sku, "delta": delta}],
+        }
+        assert makers.seller(self.on).post("/v1/stock-adjustments", body).status in (201, 409)
+
+    @rule(sku=SKUS, room=st.integers(0, 4), east=st.booleans())
+    def agree(self, sku: str, room: int, east: bool) -> None:
+        makers.terms(self.on, sku, self.east if east else self.west, low=1, backorders=room)
+
+    @rule(minutes=st.sampled_from([1, 20, 60]))
+    def wait(self, minutes: int) -> None:
+        self.on.advance(minutes=minutes)
+
+    @rule(data=st.data())
+    def hear_something_twice(self, data: st.DataObject) -> None:
+        if self.told:
+            self.on.hear_bytes(data.draw(st.sampled_from(self.told)))
+
+    @rule()
+    def try_again_what_was_kept(self) -> None:
+        for row in self.on.kept():
+            self.on.consumer.retry(row.no)
+
+    @invariant()
+    def the_books_are_right(self) -> None:
+        makers.check_books(self.on)
+
+    @invariant()
+    def each_answer_is_given_once(self) -> None:
+        for fact in (StockReservationExpired, StockAllocated):
+            orders = [one.order_no for one in self.on.said(fact)]
+            assert len(orders) == len(set(orders)), fact
+        answered = [one.order_no for one in self.on.said(StockReserved)]
+        assert len(answered) <= len(set(answered)) + len(self.on.said(StockReservationExpired)), "held twice"
+        assert all(line.qty + line.backordered_qty for one in self.on.said(StockReleased) for line in one.lines)
+        shipments = [one.shipment_id for one in self.on.said(StockDeducted)]
+        assert len(shipments) == len(set(shipments))
+        assert all(one.shortages for one in self.on.said(StockReservationFailed))
+
+    @invariant()
+    def nothing_lies_idle_while_somebody_waits(self) -> None:
+        self.on.fire()
+        for row in self.on.caller("operator").get("/v1/stock").json["items"]:
+            free = row["on_hand"] - row["held"] - row["allocated"]
+            assert not (free and row["backordered"]), row
+
+    def teardown(self) -> None:
+        self.on.close()
+        makers.opened.remove(self.on)
+        self.folder.cleanup()
+
+
+TestShop = Shop.TestCase
+TestShop.settings = settings(max_examples=20, stateful_step_count=25, deadline=None)
