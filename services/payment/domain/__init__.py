@@ -1,0 +1,1 @@
+"""What is true about money and risk. Pure: no I/O, no clock, no SQL."""

@@ -1,0 +1,73 @@
+"""What payment will not do, and the codes it says so with."""
+
+from __future__ import annotations
+
+from shared.kernel.errors import Conflict, Invalid, NotFound
+
+
+class NoSuchPayment(NotFound):
+    """There is no such payment, or it is not yours."""
+
+
+class NoSuchEscrow(NotFound):
+    """There is no money held for such an order, or it is not yours."""
+
+
+class NoSuchRefund(NotFound):
+    """There is no such refund, or it is not yours."""
+
+
+class NoSuchAssessment(NotFound):
+    """The risk of such an order was never assessed."""
+
+
+class AmountChanged(Conflict):
+    """The amount to pay is another one now: see `payable` and `currency`, show them, and ask again."""
+
+
+class PaymentAlreadyMade(Conflict):
+    """This has been paid."""
+
+
+class PaymentIsClosing(Conflict):
+    """The payment is being closed, because its deadline passed or the order is being cancelled."""
+
+
+class PaymentIsClosed(Conflict):
+    """The payment is closed; nothing can be paid any more."""
+
+
+class PaymentDeadlinePassed(Conflict):
+    """The time to pay is over."""
+
+
+class TooManyAttempts(Conflict):
+    """So many attempts were made to pay this that no more are taken."""
+
+
+class NotPaidHere(Conflict):
+    """This order is paid in cash at the door, not here."""
+
+
+class MethodNotOffered(Invalid):
+    """This payment cannot be made by that method; see `methods`."""
+
+
+class UnknownChannel(Invalid):
+    """There is no such payment channel, or it does not serve that method or instrument; see `channels`."""
+
+
+class NoOtherRouteNeeded(Conflict):
+    """This refund goes, or went, the way the money came; only one that could not may be paid otherwise."""
+
+
+class CashNotExpected(Invalid):
+    """An order in the statement has no cash waiting at this carrier in this currency; see `order_no`."""
+
+
+class NoSuchChannel(NotFound):
+    """There is no such payment channel."""
+
+
+class NoSuchBalance(NotFound):
+    """This token speaks for no shop."""

@@ -1,0 +1,108 @@
+"""Payments, one row each; which payment an order or a refund belongs to; and the callbacks that were taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+
+from services.payment.domain.model import Payment, Refund, cod_id, online_id
+from services.payment.domain.refusals import NoSuchPayment
+from services.payment.store.rows import add, metadata
+from shared.kernel import clock
+from shared.storage.repository import Repository, aggregate_table
+from shared.storage.types import Moment
+from shared.storage.unit_of_work import UnitOfWork
+
+payments = Repository(
+    aggregate_table(
+        "payment",
+        metadata,
+        "payment_id",
+        sa.Column("group_no", sa.String(64), nullable=False),
+        sa.Column("buyer_id", sa.String(64), nullable=False),
+        sa.Column("status", sa.String(24), nullable=False),
+        sa.Index("payment_group", "group_no"),
+        sa.Index("payment_status", "status"),
+    ),
+    Payment,
+    key=lambda payment: payment.payment_id,
+    columns=lambda payment: {
+        "group_no": payment.group_no, "buyer_id": payment.buyer_id, "status": payment.status
+    },
+    missing=NoSuchPayment,
+)  # fmt: skip
+
+payment_order = sa.Table(
+    "payment_order",
+    metadata,
+    sa.Column("order_no", sa.String(64), primary_key=True),
+    sa.Column("payment_id", sa.String(64), nullable=False),
+)
+"""The payment of each order; written once."""
+
+refund_index = sa.Table(
+    "refund_index",
+    metadata,
+    sa.Column("refund_id", sa.String(64), primary_key=True),
+    sa.Column("payment_id", sa.String(64), nullable=False),
+    sa.Column("state", sa.String(24), nullable=False),
+    sa.Index("refund_index_state", "state", "refund_id"),
+)
+"""Where a refund is found, and which ones need a hand. The refund itself is in its payment."""
+
+payment_callback = sa.Table(
+    "payment_callback",
+    metadata,
+    sa.Column("channel", sa.String(32), primary_key=True),
+    sa.Column("event_id", sa.String(128), primary_key=True),
+    sa.Column("at", Moment, nullable=False),
+)
+"""Callbacks taken, written in the transaction of their effect: a second copy has none."""
+
+
+def candidates(group_no: str, order_no: str | None = None) -> list[str]:
+    """The payments that may be meant: the group's own, and the order's if it is paid at the door."""
+    return [online_id(group_no)] + ([cod_id(order_no)] if order_no else [])
+
+
+def index_orders(tx: UnitOfWork, payment: Payment) -> None:
+    """Remember where a new payment's orders are paid."""
+    rows = ({"order_no": split.order_no, "payment_id": payment.payment_id} for split in payment.splits)
+    add(tx, payment_order, *rows, statement=_first)
+
+
+def _first(tx: UnitOfWork, table: sa.Table) -> sa.Executable:
+    """The first row stays."""
+    return tx.insert(table).on_conflict_do_nothing()
+
+
+def note_refunds(tx: UnitOfWork, payment: Payment, refunds: Iterable[Refund]) -> None:
+    """Keep the index of refunds up to date."""
+    rows = {
+        refund.refund_id: {
+            "refund_id": refund.refund_id, "payment_id": payment.payment_id, "state": refund.state
+        }
+        for refund in refunds
+    }  # fmt: skip
+    add(tx, refund_index, *rows.values(), statement=_moved)
+
+
+def _moved(tx: UnitOfWork, table: sa.Table) -> sa.Executable:
+    statement = tx.insert(table)
+    return statement.on_conflict_do_update(
+        index_elements=[refund_index.c.refund_id], set_={"state": statement.excluded.state}
+    )
+
+
+def claim_callback(tx: UnitOfWork, channel: str, event_id: str) -> bool:
+    """Whether this callback is new. A second copy waits here until the first has committed."""
+    statement = tx.insert(payment_callback).on_conflict_do_nothing().returning(payment_callback.c.event_id)
+    row = {"channel": channel, "event_id": event_id, "at": clock.machine_now()}
+    return tx.execute(statement.values(**row)).first() is not None
+
+
+def payment_of_refund(tx: UnitOfWork, refund_id: str) -> str | None:
+    """Where this refund is."""
+    wanted = sa.select(refund_index.c.payment_id).where(refund_index.c.refund_id == refund_id)
+    return tx.execute(wanted).scalar()
