@@ -22,7 +22,8 @@ def tape_of(said: Iterable[Said], group_no: str) -> str:
     lists: dict[tuple[str, str], list[str]] = defaultdict(list)
     for one in said:
         if one.data.get("group_no") == group_no:
-            lists[f"{one.publisher} {one.subject.split('/')[0]}", one.subject].append(f"    {one.fact} < {one.cause}")
+            cause = "the last answer" if one.fact == "OrderPaymentRequested" else one.cause
+            lists[f"{one.publisher} {one.subject.split('/')[0]}", one.subject].append(f"    {one.fact} < {cause}")
     counted = Counter((kind, "\n".join(facts)) for (kind, _), facts in lists.items())
     return "".join(f"{kind} x {times}\n{facts}\n" for (kind, facts), times in sorted(counted.items()))
 
