@@ -42,7 +42,7 @@ def is_current(database: Database, scripts: Path) -> bool:
 
     with database.read() as connection:
         for where, table in ((HERE / "migrations", "kit_version"), (scripts, "alembic_version")):
-            heads = set(ScriptDirectory(str(where)).get_heads())
+            heads = set(ScriptDirectory(str(HERE / "alembic_env"), version_locations=[str(where)]).get_heads())
             if set(MigrationContext.configure(connection, opts={"version_table": table}).get_current_heads()) != heads:
                 return False
     return True
