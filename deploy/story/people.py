@@ -71,6 +71,7 @@ class Person:
         self.http.mount("http", HTTPAdapter(pool_maxsize=4))
         self.account_id = ""
         self.refresh_token = ""
+        self.email = ""
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         """Any answer. POSTs carry a fresh Idempotency-Key unless `Idempotency_Key=` is given."""
@@ -88,6 +89,7 @@ class Person:
         return answer.json
 
     def sign_in(self, email: str, password: str = PASSWORD) -> None:
+        self.email = email
         self._take(self.do("POST", "/v1/sessions", {"email": email, "password": password}))
 
     def register(self, name: str, locale: str = "zh-CN") -> None:
