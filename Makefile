@@ -49,7 +49,7 @@ $(SETUP): requirements/dev.txt
 	@touch $@
 
 test: $(if $(T),,check) servers    ## check, then all tests, real servers included (T=path for some, without the check)
-	@$(PY) -m pytest -n $(N) --dist loadfile $(T)
+	@$(PY) -m pytest -n $(N) --dist loadgroup $(T)
 
 check: lint         ## format, lint, types, fences between layers, and whether generated docs are fresh
 	@$(PY) -m deploy.docs --check

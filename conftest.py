@@ -56,6 +56,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if {"postgres_server", "rabbit_server"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("servers")
+        if item.get_closest_marker("xdist_group") is None:
+            # A file's tests share fixtures, so they stay together; what runs on the stack shares one stack.
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
 
 def _start(server: type[S], config: pytest.Config, **options) -> S:

@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from tests.journeys.conftest import Town
 
 from deploy.ops.invariants import recompute
 from deploy.stack import Stack
 from deploy.story import shop
 from deploy.story.people import Buyer, Person
 from shared.kernel import clock
+from tests.journeys.conftest import Town
 
 pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("stack")]
 
