@@ -6,6 +6,7 @@ from flask import Flask
 
 from services.shipping import api, commands, handlers, store, timers
 from shared.runtime.service import Service
+from shared.runtime.web import web
 
 service = Service(
     name="shipping",
@@ -20,6 +21,4 @@ service = Service(
 
 def create_app() -> Flask:
     """The WSGI application, with settings from the environment."""
-    from shared.runtime.web import web
-
     return web(service)
