@@ -8,6 +8,7 @@ import hmac
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import marshmallow as ma
@@ -18,6 +19,7 @@ from shared.kernel import clock, errors
 from shared.kernel.errors import Invalid, NotFound, Unauthenticated
 from shared.kernel.ids import new_id
 from shared.web import problems
+from shared.web.auth import Verifier
 from shared.web.door import Schema
 
 if TYPE_CHECKING:
@@ -85,6 +87,28 @@ def create_app(world: World | None = None, key: str = "", admit: Admit = lambda 
     if world is not None:
         _install_sandbox(app, world, key, admit)
     return app
+
+
+def create_sandbox(file: str) -> Flask:
+    """The application with a sandbox over stores elsewhere: `file` is JSON, `{stores, subscribers, desks, key}`."""
+    from deploy.sandbox.world import Desk, World
+    from shared.storage.database import Database
+
+    given = msgspec.json.decode(Path(file).read_bytes())
+    stores = {name: Database(url, pool_size=2) for name, url in given["stores"].items()}
+    desks = [Desk(name, url, given["key"]) for name, url in given["desks"].items()]
+    account = Verifier(stores["account"])
+    return create_app(
+        World(stores, given["subscribers"], desks), given["key"], lambda token: is_operator(account, token)
+    )
+
+
+def is_operator(verifier: Verifier, token: str) -> bool:
+    """Whether it is a valid access token of an operator."""
+    try:
+        return verifier.verify(token).has("operator")
+    except Unauthenticated:
+        return False
 
 
 def _install_sandbox(app: Flask, world: World, key: str, admit: Admit) -> None:

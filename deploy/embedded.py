@@ -18,7 +18,7 @@ import os
 import secrets
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +29,7 @@ import msgspec
 
 from deploy import fleet, seed
 from deploy.commons import create_app as create_commons
+from deploy.commons import is_operator
 from deploy.fleet import COMMONS, FLEET, LIVE, Member
 from deploy.gateway.wsgi import Gateway
 from deploy.sandbox import carrier, provider
@@ -37,7 +38,6 @@ from deploy.sandbox.desk.desk import refuse_production
 from deploy.sandbox.world import SETTLE_SECONDS, Desk, World
 from deploy.serving import Server
 from shared.kernel import clock
-from shared.kernel.errors import Unauthenticated
 from shared.kernel.settings import Settings
 from shared.messaging.embedded import Dispatcher
 from shared.storage.database import Database
@@ -162,7 +162,7 @@ class Platform:
         self._stack.callback(self.dispatcher.stop)
         apps: dict[str, Any] = {service.name: create_app(service, node) for service, node in parts}
         apps[LIVE] = apps.get("order")
-        apps[COMMONS] = create_commons(self.world, self.sandbox_key, self._is_operator)
+        apps[COMMONS] = create_commons(self.world, self.sandbox_key, self._operators())
         self._stack.callback(self.server.stop)
         self.server.start(Gateway(fleet.table(self.members), {name: app for name, app in apps.items() if app}, LIVE))
         self._remember()
@@ -208,11 +208,9 @@ class Platform:
         self.kept.ports[name] = server.port
         return server
 
-    def _is_operator(self, token: str) -> bool:
-        try:
-            return Verifier(self.nodes["account"].database).verify(token).has("operator")
-        except (Unauthenticated, KeyError):
-            return False
+    def _operators(self) -> Callable[[str], bool]:
+        verifier = Verifier(self.nodes["account"].database)
+        return lambda token: is_operator(verifier, token)
 
     # --- the folder -----------------------------------------------------------------------------------------
 

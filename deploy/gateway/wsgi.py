@@ -51,6 +51,8 @@ class Gateway:
             and self._addresses.admit(environ.get("REMOTE_ADDR", ""))
         ):
             return _refuse(start_response, errors.TooManyRequests)
+        # Services believe a proxy about who calls; what the client wrote there itself must not reach them.
+        environ["HTTP_X_FORWARDED_FOR"] = environ.get("REMOTE_ADDR", "")
         return self._pass_on(route, environ, start_response)
 
     def upstream(self, route: Route, query: str, prefer: str) -> str:

@@ -1,0 +1,367 @@
+"""See the package."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from deploy import fleet
+from deploy.embedded import webhook_secret, write_private
+from deploy.fleet import COMMONS, FLEET, LIVE, Member
+from deploy.gateway.nginx import Options, configuration
+from deploy.sandbox.desk.desk import refuse_production
+from deploy.sandbox.world import SETTLE_SECONDS, Desk, World
+from deploy.servers import NginxServer, PostgresServer, RabbitServer, Server, free_port, start_all, stop_all, versions
+from deploy.stack import stores
+from deploy.stack.processes import Job, Watchdog, await_ready, cpu_seconds, gunicorn, python, stop_jobs
+from shared.kernel.settings import Settings
+from shared.storage.database import Database
+from shared.storage.unit_of_work import Node
+
+READY_SECONDS = 120.0
+STOP_SECONDS = 35.0
+DESKS = (("provider", "payments"), ("carrier", "carriers"))
+
+
+class Kept(msgspec.Struct):
+    """What a folder keeps for the next start."""
+
+    secret: str
+    sandbox_key: str
+    operator_password: str
+    passwords: dict[str, str] = {}
+    ports: dict[str, int] = {}
+
+
+class Stack:
+    """See the package. `home`: where all data and logs are, a temporary folder if None; `keep` it at the end or not
+    (by default a named folder is kept). `scale`: numbers of worker processes (``order=2``) or, with ``-web``, of
+    gunicorn's workers, by service. `durable=False` is for tests: faster, and safe against all but a power cut.
+    """
+
+    def __init__(
+        self,
+        home: Path | None = None,
+        *,
+        port: int = 0,
+        scale: Mapping[str, int] | None = None,
+        keep: bool | None = None,
+        durable: bool = True,
+        members: Sequence[Member] = FLEET,
+    ) -> None:
+        refuse_production()
+        self.keep = home is not None if keep is None else keep
+        self.home = (home or Path(tempfile.mkdtemp(prefix="caravan-stack-"))).absolute()
+        self.members, self.scale, self.durable, self.port = tuple(members), dict(scale or {}), durable, port
+        self.jobs: dict[str, Job] = {}
+        self.stores: dict[str, Database] = {}
+        self.timings: dict[str, float] = {}
+        self._operator: tuple[str, str] | None = None
+        self._watchdog: Watchdog | None = None
+
+    # --- what others use ------------------------------------------------------------------------------------
+
+    @property
+    def url(self) -> str:
+        """The one origin: nginx."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def provider_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['provider']}"
+
+    @property
+    def carrier_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['carrier']}"
+
+    @property
+    def sandbox_key(self) -> str:
+        """Opens `/v1/sandbox`, and is what the provider and the carrier share with us."""
+        return self.kept.sandbox_key
+
+    @property
+    def operator(self) -> tuple[str, str]:
+        """The e-mail address and password of the platform's first operator, made when first asked for."""
+        if self._operator is None:
+            from deploy import seed
+
+            settings = Settings("account", self.urls["account"], self.urls["vault"], secret=self.kept.secret)
+            node = Node(settings)
+            try:
+                self._operator = seed.operator(node, self.kept.operator_password)
+            finally:
+                node.close()
+        return self._operator
+
+    def settle(self, seconds: float = SETTLE_SECONDS) -> None:
+        """Return once nothing is under way or due. Raises NotQuiet."""
+        self.world.settle(seconds)
+
+    def advance(self, **span: float) -> int:
+        """Move business time (``days=15``) from deadline to deadline. Answers the number of stops. Raises NotQuiet."""
+        return self.world.advance_to(self.world.now() + timedelta(**span))
+
+    def kill(self, service: str, role: str, number: signal.Signals = signal.SIGKILL) -> None:
+        """Send a signal to all of a service's processes of one role (web, worker, live, or "" for a desk)."""
+        for job in self._jobs_of(service, role):
+            job.signal(number)
+
+    def restart(self, service: str, role: str, *, wait: bool = True) -> None:
+        """Start them again; those still running are first asked to end."""
+        jobs = self._jobs_of(service, role)
+        stop_jobs(jobs, STOP_SECONDS)
+        for job in jobs:
+            self._launch(job)
+        if wait:
+            await_ready(jobs, READY_SECONDS)
+
+    def revive(self, name: str) -> None:
+        """Start a job that has ended by itself."""
+        self._launch(self.jobs[name])
+
+    def pids(self) -> dict[str, list[int]]:
+        """Every process we started, by job."""
+        found = {name: job.pids() for name, job in self.jobs.items()}
+        for name, server in self.servers.items():
+            found[name] = [one.pid for process in server.state.processes.values() for one in process.tree()]
+        return found
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """Processor time so far: of each server, and of the services' processes together (desks and sandbox apart)."""
+        groups: dict[str, list[int]] = {}
+        for name, pids in self.pids().items():
+            group = name if name in self.servers else "sandbox" if "." not in name else "services"
+            groups.setdefault(group, []).extend(pids)
+        return {name: cpu_seconds(pids) for name, pids in sorted(groups.items())}
+
+    def _jobs_of(self, service: str, role: str) -> list[Job]:
+        name = f"{service}.{role}" if role else service
+        found = [job for key, job in self.jobs.items() if key == name or key.startswith(f"{name}.")]
+        if not found:
+            raise KeyError(f"no process {name!r}; there are {', '.join(self.jobs)}")
+        return found
+
+    # --- start and stop -------------------------------------------------------------------------------------
+
+    def start(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Stop everything in order: no more requests, then workers, then what they stand on. Harmless twice."""
+        nginx = self.servers.get("nginx") if hasattr(self, "servers") else None
+        try:
+            if nginx is not None:
+                nginx.stop()
+            last = [job for name, job in self.jobs.items() if "." not in name]
+            stop_jobs([job for job in self.jobs.values() if job not in last], STOP_SECONDS)
+            stop_jobs(last, STOP_SECONDS)
+        finally:
+            if hasattr(self, "world"):
+                self.world.close()
+            for store in self.stores.values():
+                store.close()
+            if nginx is not None:
+                stop_all(*self.servers.values())
+            if self._watchdog is not None:
+                self._watchdog.dismiss()
+                self._watchdog = None
+            if not self.keep:
+                shutil.rmtree(self.home, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _start(self) -> None:
+        self._prepare()
+        postgres, rabbit, nginx = self.postgres, self.rabbit, self.nginx
+        with self._timed("servers"), ThreadPoolExecutor(2) as pool:
+            # RabbitMQ takes the longest by far: meanwhile the stores are made, and the services imported.
+            broker = pool.submit(start_all, rabbit)
+            store = pool.submit(start_all, postgres)
+            fleet.table(self.members)
+            store.result()
+            for server in (postgres, rabbit):
+                self._mind(server)
+            self._open_stores()
+            broker.result()
+            self._mind(rabbit)
+        with self._timed("processes"):
+            for job in self.jobs.values():
+                self._launch(job)
+            nginx.start(self._gateway())
+            self._mind(nginx)
+            await_ready(list(self.jobs.values()), READY_SECONDS)
+        self.world = World(self.stores, fleet.subscribers(self.members), self._desks())
+
+    def _prepare(self) -> None:
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.home.chmod(0o755)  # the servers' own users have to pass
+        for name in ("logs", "secret"):
+            (self.home / name).mkdir(exist_ok=True)
+        (self.home / "secret").chmod(0o700)
+        self.kept = self._recall()
+        self.postgres = PostgresServer(self.home / "postgres", keep=self.keep, fsync=self.durable)
+        self.rabbit = RabbitServer(self.home / "rabbit", keep=self.keep, users=stores.broker_users(self.members))
+        self.nginx = NginxServer(self.home / "nginx", keep=self.keep)
+        self.servers: dict[str, Server] = {"postgres": self.postgres, "rabbit": self.rabbit, "nginx": self.nginx}
+        for server in self.servers.values():
+            server.folder.mkdir(exist_ok=True)  # it keeps its passwords there, which we need before it starts
+        self.port = self.port or self.nginx.port
+        self.urls = stores.urls(self.postgres, self.members, self._password)
+        self.ports = self.kept.ports
+        self.jobs = dict(self._plan())
+        write_private(self.home / "secret" / "kept.json", msgspec.json.encode(self.kept))
+        self._watchdog = Watchdog(self.home / "secret")
+
+    def _open_stores(self) -> None:
+        stores.create(self.postgres, self.members, self._password)
+        self.stores = {one.name: Database(self.urls[one.name], pool_size=2) for one in self.members}
+        with self._timed("migrations"):
+            stores.migrate(self.members, self.stores, self.urls["vault"])
+
+    def _launch(self, job: Job) -> None:
+        if self._watchdog is None:
+            raise RuntimeError("the stack is stopped")
+        job.start(self._watchdog)
+
+    def _mind(self, server: Server) -> None:
+        for process in server.state.processes.values():
+            if self._watchdog is not None:
+                self._watchdog.mind(process.pid)
+
+    @contextlib.contextmanager
+    def _timed(self, what: str) -> Iterator[None]:
+        begun = time.monotonic()
+        yield
+        self.timings[what] = time.monotonic() - begun
+
+    # --- what runs ------------------------------------------------------------------------------------------
+
+    def _plan(self) -> Iterator[tuple[str, Job]]:
+        """Every job, in the order of starting."""
+        secret_file, world_file = self.home / "secret" / "desks.json", self.home / "secret" / "world.json"
+        key = self.kept.sandbox_key
+        write_private(secret_file, msgspec.json.encode({"api_key": key, "webhook_secret": webhook_secret(key)}))
+        for one in self.members:
+            yield self._web(one, "web", "create_app()")
+            if one.live:
+                yield self._web(one, "live", "create_live()", "-k", "gevent")
+        for one in self.members:
+            for number in range(self.scale.get(one.name, 1)):
+                yield self._worker(one, number)
+        for name, callbacks in DESKS:
+            port = self._port(name)
+            command = python(
+                "-m", f"deploy.sandbox.{name}", "--port", str(port), "--home", self.home / name,
+                "--callback-url", f"{self.url}/v1/callbacks/{callbacks}/sandbox", "--secret-file", secret_file,
+            )  # fmt: skip
+            yield name, self._job(name, command, {}, f"http://127.0.0.1:{port}/health")
+        port = self._port(COMMONS)
+        world = {
+            "stores": {one.name: self.urls[one.name] for one in self.members},
+            "subscribers": fleet.subscribers(self.members),
+            "desks": {"provider": self.provider_url, "carrier": self.carrier_url},
+            "key": key,
+        }
+        write_private(world_file, msgspec.json.encode(world))
+        command = gunicorn(f"deploy.commons:create_sandbox({str(world_file)!r})")
+        env = {"CARAVAN_BIND": f"127.0.0.1:{port}", "CARAVAN_WEB_THREADS": "4", "CARAVAN_MAX_REQUESTS": "0"}
+        yield COMMONS, self._job(COMMONS, command, env, f"http://127.0.0.1:{port}/readyz")
+
+    def _web(self, one: Member, role: str, factory: str, *options: str) -> tuple[str, Job]:
+        name = f"{one.name}.{role}"
+        port = self._port(name)
+        env = self._environment(one) | {
+            "CARAVAN_BIND": f"127.0.0.1:{port}",
+            "CARAVAN_WEB_WORKERS": "1" if role == "live" else str(self.scale.get(f"{one.name}-web", one.web_workers)),
+            "CARAVAN_MAX_REQUESTS": "0",
+        }
+        command = gunicorn(f"{one.module}:{factory}", *options)
+        return name, self._job(name, command, env, f"http://127.0.0.1:{port}/readyz")
+
+    def _worker(self, one: Member, number: int) -> tuple[str, Job]:
+        name = f"{one.name}.worker.{number}"
+        port = self._port(name)
+        env = self._environment(one) | {"CARAVAN_WORKER_PORT": str(port)}
+        command = python("-m", f"services.{one.name}", "work")
+        return name, self._job(name, command, env, f"http://127.0.0.1:{port}/readyz")
+
+    def _job(self, name: str, command: Sequence[str | Path], env: Mapping[str, str], health: str) -> Job:
+        base: dict[str, str] = {
+            name: os.environ[name] for name in ("PATH", "LANG", "HOME", "CARAVAN_CRASH_AT") if name in os.environ
+        }
+        base |= {"CARAVAN_ENV": "development", "CARAVAN_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
+        return Job(name, command, base | dict(env), self.home / "logs" / f"{name}.log", health)
+
+    def _environment(self, one: Member) -> dict[str, str]:
+        """What `shared.kernel.settings` reads."""
+        vault = {"owner": self.urls["vault"], "reader": self.urls["vault_reader"], "none": "sqlite://"}[one.vault]
+        return {
+            "CARAVAN_DATABASE_URL": self.urls[one.name],
+            "CARAVAN_VAULT_URL": vault,
+            "CARAVAN_BROKER_URL": self.rabbit.amqp_url(one.name),
+            "CARAVAN_SECRET": self.kept.secret,
+            "CARAVAN_SHARDS": str(max(1, self.scale.get(one.name, 1))),
+            "CARAVAN_PUBLIC_URL": self.url,
+            "CARAVAN_PROVIDER_URL": f"http://127.0.0.1:{self._port('provider')}",
+            "CARAVAN_PROVIDER_SECRET": self.kept.sandbox_key,
+            "CARAVAN_CARRIER_URL": f"http://127.0.0.1:{self._port('carrier')}",
+            "CARAVAN_CARRIER_SECRET": self.kept.sandbox_key,
+        }
+
+    def _gateway(self) -> str:
+        at = {name: [f"127.0.0.1:{port}"] for name, port in self.ports.items()}
+        upstreams = {one.name: at[f"{one.name}.web"] for one in self.members} | {COMMONS: at[COMMONS]}
+        upstreams |= {LIVE: at[f"{one.name}.live"] for one in self.members if one.live}  # noqa: B035  (only one is)
+        options = Options(upstreams, f"127.0.0.1:{self.port}", preamble=self.nginx.preamble, workers="1")
+        return configuration(fleet.table(self.members), options)
+
+    def _desks(self) -> list[Desk]:
+        return [
+            Desk("provider", self.provider_url, self.sandbox_key),
+            Desk("carrier", self.carrier_url, self.sandbox_key),
+        ]
+
+    # --- the folder -----------------------------------------------------------------------------------------
+
+    def _port(self, name: str) -> int:
+        return self.kept.ports.setdefault(name, free_port())
+
+    def _password(self, role: str) -> str:
+        return self.kept.passwords.setdefault(role, secrets.token_hex(18))
+
+    def _recall(self) -> Kept:
+        with contextlib.suppress(FileNotFoundError):
+            return msgspec.json.decode((self.home / "secret" / "kept.json").read_bytes(), type=Kept)
+        return Kept(secrets.token_urlsafe(32), secrets.token_urlsafe(32), secrets.token_urlsafe(18))
+
+
+def summary(stack: Stack) -> dict[str, Any]:
+    """What is said at the start: versions, addresses, times."""
+    return {
+        "url": stack.url, "logs": str(stack.home / "logs"), "versions": versions(),
+        "seconds": {name: round(value, 1) for name, value in stack.timings.items()},
+    }  # fmt: skip
