@@ -12,7 +12,9 @@ from services.order import commands, queries
 from services.order.domain.group import Order, OrderGroup
 from services.order.live import RECHECK_SECONDS, Watcher
 from services.order.schemas import (
+    AdjustPrice,
     AskQuote,
+    ChangeAddress,
     GroupView,
     ListQuery,
     Nothing,
@@ -27,7 +29,7 @@ from services.order.schemas import (
 from shared.kernel import clock
 from shared.storage.unit_of_work import Node, UnitOfWork
 from shared.web.auth import BUYER, OPERATOR, SELLER, Principal
-from shared.web.door import SIGNED_IN, Door, Reading
+from shared.web.door import SIGNED_IN, Door, Reading, expected_version
 
 door = Door("order", __name__, description="Quotes, order groups and orders")
 
@@ -107,31 +109,43 @@ def get_stream(reading: Reading, who: Principal, order_no: str) -> Response:
 @door.post("/orders/<order_no>/cancel", who=SIGNED_IN, body=Reason, answer=OrderView, status=202)
 def post_cancel(tx: UnitOfWork, who: Principal, order_no: str, body: dict[str, Any]) -> dict[str, Any]:
     """Ask to cancel: before payment, payment decides; after it, shipping does."""
-    return _view(*commands.cancel(tx, who, order_no, body["reason"]), tx)
+    return _view(*commands.cancel(tx, who, order_no, body["reason"], expected_version()), tx)
+
+
+@door.post("/orders/<order_no>/price", who={SELLER, OPERATOR}, body=AdjustPrice, answer=OrderView, status=202)
+def post_price(tx: UnitOfWork, who: Principal, order_no: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Lower what an unpaid order costs, or take that back; not while the buyer is paying."""
+    return _view(*commands.adjust_price(tx, who, order_no, **body, version=expected_version()), tx)
+
+
+@door.post("/orders/<order_no>/address", who={BUYER}, body=ChangeAddress, answer=OrderView, status=202)
+def post_address(tx: UnitOfWork, who: Principal, order_no: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Send an unpaid order elsewhere; the freight, and with it the price, may change."""
+    return _view(*commands.change_address(tx, who, order_no, body["delivery"], expected_version()), tx)
 
 
 @door.post("/orders/<order_no>/receipt", who={BUYER}, body=Nothing, answer=OrderView, status=202)
 def post_receipt(tx: UnitOfWork, who: Principal, order_no: str, body: dict[str, Any]) -> dict[str, Any]:
     """Confirm that the goods are here; the seller's money is released."""
-    return _view(*commands.confirm_receipt(tx, who, order_no), tx)
+    return _view(*commands.confirm_receipt(tx, who, order_no, expected_version()), tx)
 
 
 @door.post("/orders/<order_no>/receipt/extend", who={BUYER}, body=Nothing, answer=OrderView, status=202)
 def post_extension(tx: UnitOfWork, who: Principal, order_no: str, body: dict[str, Any]) -> dict[str, Any]:
     """Take five more days to confirm receipt, once."""
-    return _view(*commands.extend_receipt(tx, who, order_no), tx)
+    return _view(*commands.extend_receipt(tx, who, order_no, expected_version()), tx)
 
 
 @door.post("/orders/<order_no>/approve", who={SELLER, OPERATOR}, body=Nothing, answer=OrderView, status=202)
 def post_approval(tx: UnitOfWork, who: Principal, order_no: str, body: dict[str, Any]) -> dict[str, Any]:
     """Let an order that is held for review go on."""
-    return _view(*commands.approve(tx, who, order_no), tx)
+    return _view(*commands.approve(tx, who, order_no, expected_version()), tx)
 
 
 @door.post("/orders/<order_no>/reject", who={SELLER, OPERATOR}, body=Nothing, answer=OrderView, status=202)
 def post_rejection(tx: UnitOfWork, who: Principal, order_no: str, body: dict[str, Any]) -> dict[str, Any]:
     """Refuse an order that is held for review; what was paid goes back."""
-    return _view(*commands.reject(tx, who, order_no), tx)
+    return _view(*commands.reject(tx, who, order_no, expected_version()), tx)
 
 
 def _view(group: OrderGroup, order: Order, tx: UnitOfWork | Reading) -> dict[str, Any]:

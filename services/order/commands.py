@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Container, Iterable
+from datetime import datetime
 from typing import Any
 
 from services.order import store
 from services.order.domain import policy, pricing
-from services.order.domain.group import Order, OrderGroup
+from services.order.domain.group import Order, OrderGroup, Wisher
 from services.order.domain.pricing import Quote
-from shared.kernel.errors import Conflict, Invalid
+from shared.kernel.errors import Conflict, Invalid, PreconditionFailed
 from shared.kernel.ids import group_number, new_id
 from shared.storage.unit_of_work import UnitOfWork
 from shared.web.auth import OPERATOR, Principal
@@ -48,17 +50,16 @@ def quote(tx: UnitOfWork, who: Principal, wish: dict[str, Any]) -> Quote:
     quantities: dict[str, int] = {}
     for line in wish["lines"]:
         quantities[line["sku"]] = quantities.get(line["sku"], 0) + line["qty"]
-    offers = _offers(tx, quantities)
     too_many = [sku for sku, qty in quantities.items() if qty > policy.MAX_QTY]
     if too_many:
         raise Invalid(f"at most {policy.MAX_QTY} of a SKU", field="lines", skus=too_many)
-    sellers = {offer.seller_id for offer in offers.values()}
-    terms = store.sellers_of(tx, sellers)
+    offers, terms, freight = store.market(tx, list(quantities))
+    _all_on_sale(quantities, offers)
     if wish["payment_method"] == "cod" and not all(one.cod_allowed for one in terms.values()):
         raise NoCashOnDelivery(field="payment_method")
     address = wish["delivery"]
     wanted = [(offers[sku], qty) for sku, qty in quantities.items()]
-    currency, orders = pricing.price_orders(wanted, terms, store.freight_of(tx, sellers), address["region"])
+    currency, orders = pricing.price_orders(wanted, terms, freight, address["region"])
     return store.quotes.add(
         tx,
         Quote(
@@ -76,9 +77,7 @@ def quote(tx: UnitOfWork, who: Principal, wish: dict[str, Any]) -> Quote:
     )
 
 
-def place_order(
-    tx: UnitOfWork, who: Principal, quote_token: str, expected_amount: int | None = None
-) -> OrderGroup:
+def place_order(tx: UnitOfWork, who: Principal, quote_token: str, expected_amount: int | None = None) -> OrderGroup:
     """Turn a quote into a group of orders.
 
     Raises QuoteForged, NoSuchQuote (foreign too), QuoteExpired, QuoteUsed, AmountChanged, NotOnSale.
@@ -93,7 +92,8 @@ def place_order(
         raise QuoteExpired()
     if expected_amount is not None and expected_amount != promised.payable:
         raise AmountChanged(field="expected_amount", payable=promised.payable)
-    _offers(tx, {line.sku: line.qty for order in promised.orders for line in order.lines})
+    skus = [line.sku for order in promised.orders for line in order.lines]
+    _all_on_sale(skus, store.on_sale(tx, skus))
     group = _group_of(promised, now)
     promised.used_by = group.group_no
     store.groups.add(tx, group)
@@ -101,37 +101,71 @@ def place_order(
     return group
 
 
-def cancel(tx: UnitOfWork, who: Principal, order_no: str, reason: str) -> tuple[OrderGroup, Order]:
-    """The buyer, the shop or an operator wants out. Raises NoSuchOrder, ActionNotPossible."""
-    group, order = _own(tx, who, order_no)
+def cancel(
+    tx: UnitOfWork, who: Principal, order_no: str, reason: str, version: int | None = None
+) -> tuple[OrderGroup, Order]:
+    """The buyer, the shop or an operator wants out. Raises NoSuchOrder, PreconditionFailed, ActionNotPossible."""
+    group, order = _own(tx, who, order_no, version)
     tx.emit(*group.cancel(order_no, _role(who, group), reason, tx.now()))
     return group, order
 
 
-def confirm_receipt(tx: UnitOfWork, who: Principal, order_no: str) -> tuple[OrderGroup, Order]:
-    """The buyer has the goods. Raises NoSuchOrder, ActionNotPossible."""
-    group, order = _own(tx, who, order_no, buyer_only=True)
+def adjust_price(
+    tx: UnitOfWork, who: Principal, order_no: str, payable: int, reason: str, version: int | None = None
+) -> tuple[OrderGroup, Order]:
+    """The shop lowers what an unpaid order costs (minor units), or takes that back.
+
+    Raises NoSuchOrder, PreconditionFailed, ActionNotPossible, AttemptInFlight, PriceOutOfRange.
+    """
+    group, order = _own_shop(tx, who, order_no, version)
+    tx.emit(*group.adjust_price(order_no, payable, _role(who, group), reason, tx.now()))
+    return group, order
+
+
+def change_address(
+    tx: UnitOfWork, who: Principal, order_no: str, delivery: dict[str, Any], version: int | None = None
+) -> tuple[OrderGroup, Order]:
+    """An unpaid order goes elsewhere; its freight is reckoned anew, by the shop's terms of today.
+
+    Raises NoSuchOrder, PreconditionFailed, ActionNotPossible, AttemptInFlight, NoFreightThere.
+    """
+    group, order = _own(tx, who, order_no, version, buyer_only=True)
+    template = store.freight_of(tx, order.seller_id)
+    weight = sum(line.weight_g * line.qty for line in order.lines)
+    fee, _, _ = pricing.freight_for(template, delivery["region"], weight, order.goods_amount)
+    sealed = tx.vault.seal(group.buyer_id, "delivery", delivery)
+    tx.emit(*group.change_address(order_no, sealed, delivery["region"], fee, tx.now()))
+    return group, order
+
+
+def confirm_receipt(
+    tx: UnitOfWork, who: Principal, order_no: str, version: int | None = None
+) -> tuple[OrderGroup, Order]:
+    """The buyer has the goods. Raises NoSuchOrder, PreconditionFailed, ActionNotPossible."""
+    group, order = _own(tx, who, order_no, version, buyer_only=True)
     tx.emit(*group.confirm_receipt(order_no, tx.now()))
     return group, order
 
 
-def extend_receipt(tx: UnitOfWork, who: Principal, order_no: str) -> tuple[OrderGroup, Order]:
-    """Five more days, once. Raises NoSuchOrder, ActionNotPossible, ReceiptAlreadyExtended."""
-    group, order = _own(tx, who, order_no, buyer_only=True)
+def extend_receipt(
+    tx: UnitOfWork, who: Principal, order_no: str, version: int | None = None
+) -> tuple[OrderGroup, Order]:
+    """Five more days, once. Raises NoSuchOrder, PreconditionFailed, ActionNotPossible, ReceiptAlreadyExtended."""
+    group, order = _own(tx, who, order_no, version, buyer_only=True)
     tx.emit(*group.extend_receipt(order_no, tx.now()))
     return group, order
 
 
-def approve(tx: UnitOfWork, who: Principal, order_no: str) -> tuple[OrderGroup, Order]:
-    """The shop or an operator lets a held order go on. Raises NoSuchOrder, ActionNotPossible."""
-    group, order = _own_shop(tx, who, order_no)
+def approve(tx: UnitOfWork, who: Principal, order_no: str, version: int | None = None) -> tuple[OrderGroup, Order]:
+    """The shop or an operator lets a held order go on. Raises NoSuchOrder, PreconditionFailed, ActionNotPossible."""
+    group, order = _own_shop(tx, who, order_no, version)
     tx.emit(*group.approve(order_no, who.account_id, tx.now()))
     return group, order
 
 
-def reject(tx: UnitOfWork, who: Principal, order_no: str) -> tuple[OrderGroup, Order]:
-    """The shop or an operator refuses a held order. Raises NoSuchOrder, ActionNotPossible."""
-    group, order = _own_shop(tx, who, order_no)
+def reject(tx: UnitOfWork, who: Principal, order_no: str, version: int | None = None) -> tuple[OrderGroup, Order]:
+    """The shop or an operator refuses a held order. Raises NoSuchOrder, PreconditionFailed, ActionNotPossible."""
+    group, order = _own_shop(tx, who, order_no, version)
     tx.emit(*group.reject(order_no, _role(who, group), tx.now()))
     return group, order
 
@@ -149,20 +183,16 @@ def _read_token(tx: UnitOfWork, token: str) -> str:
 
 
 def _mac(tx: UnitOfWork, quote_id: str) -> str:
-    return hmac.new(tx.settings.secret.encode(), f"quote:{quote_id}".encode(), hashlib.sha256).hexdigest()[
-        :32
-    ]
+    return hmac.new(tx.settings.secret.encode(), f"quote:{quote_id}".encode(), hashlib.sha256).hexdigest()[:32]
 
 
-def _offers(tx: UnitOfWork, quantities: dict[str, int]) -> dict[str, pricing.Offer]:
-    offers = store.offers_of(tx, list(quantities))
-    missing = sorted(set(quantities) - set(offers))
+def _all_on_sale(skus: Iterable[str], found: Container[str]) -> None:
+    missing = sorted({sku for sku in skus if sku not in found})
     if missing:
         raise NotOnSale(field="lines", skus=missing)
-    return offers
 
 
-def _group_of(promised: Quote, now: Any) -> OrderGroup:
+def _group_of(promised: Quote, now: datetime) -> OrderGroup:
     number = group_number()
     return OrderGroup(
         group_no=number,
@@ -194,23 +224,26 @@ def _group_of(promised: Quote, now: Any) -> OrderGroup:
 
 
 def _own(
-    tx: UnitOfWork, who: Principal, order_no: str, *, buyer_only: bool = False
+    tx: UnitOfWork, who: Principal, order_no: str, version: int | None, *, buyer_only: bool = False
 ) -> tuple[OrderGroup, Order]:
+    """The caller's order; `version`, if given, is the one they saw."""
     group = store.groups.get(tx, store.group_number_of(order_no))
     order = store.own_order(group, who, order_no)
     if buyer_only and who.account_id != group.buyer_id:
         raise store.NoSuchOrder()
+    if version not in (None, order.version):
+        raise PreconditionFailed(field="If-Match", version=order.version)
     return group, order
 
 
-def _own_shop(tx: UnitOfWork, who: Principal, order_no: str) -> tuple[OrderGroup, Order]:
-    group, order = _own(tx, who, order_no)
+def _own_shop(tx: UnitOfWork, who: Principal, order_no: str, version: int | None) -> tuple[OrderGroup, Order]:
+    group, order = _own(tx, who, order_no, version)
     if who.seller_id != order.seller_id and not who.has(OPERATOR):
         raise store.NoSuchOrder()
     return group, order
 
 
-def _role(who: Principal, group: OrderGroup) -> str:
+def _role(who: Principal, group: OrderGroup) -> Wisher:
     if who.account_id == group.buyer_id:
         return "buyer"
     return "operator" if who.has(OPERATOR) else "seller"

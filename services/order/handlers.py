@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from services.order import store
 from services.order.domain.pricing import Freight, SellerTerms
+from services.order.domain.states import State
 from shared.contracts.account import SellerApproved, SellerSuspended
 from shared.contracts.catalog import (
     PriceChanged,
@@ -38,14 +39,17 @@ from shared.contracts.shipping import (
     ShipmentCancellationRejected,
     ShipmentCancelled,
     ShipmentLost,
+    ShipmentOverdue,
     ShipmentPacked,
     ShipmentPlanned,
     Shipped,
 )
 from shared.messaging.subscriptions import Subscriptions
 from shared.storage.unit_of_work import UnitOfWork
+from shared.telemetry import logs
 
 on = Subscriptions("order")
+_OfParcel = ShipmentPlanned | ShipmentCancelled | Shipped | Delivered | ReturnedToSender | ShipmentLost
 
 
 @on.batch
@@ -95,8 +99,12 @@ def note_failed_attempt(event: PaymentFailed, tx: UnitOfWork) -> None:
 @on(PaymentConfirmed)
 def confirm_orders(event: PaymentConfirmed, tx: UnitOfWork) -> None:
     """Paid: the orders go to the warehouse, or to a human first."""
-    splits = {split.order_no: split.amount for split in event.splits}
-    tx.emit(*store.heard_of(tx, event.group_no).paid(splits, event.method, tx.now()))
+    group = store.heard_of(tx, event.group_no)
+    for split in event.splits:
+        order = group.order(split.order_no)
+        if order.state is State.AWAITING_PAYMENT and split.amount < order.payable:
+            logs.get("order").warning("paid_less", order_no=order.order_no, payable=order.payable, paid=split.amount)
+    tx.emit(*group.paid({split.order_no: split.amount for split in event.splits}, event.method, tx.now()))
 
 
 @on(PaymentExpired)
@@ -124,10 +132,8 @@ def note_late_money(event: LatePaymentReceived, tx: UnitOfWork) -> None:
 def note_plan(event: ShipmentPlanned, tx: UnitOfWork) -> None:
     """A parcel will leave this warehouse."""
     if event.kind == "sale":
-        lines = {line.line_id: line.qty for line in event.lines}
-        tx.emit(
-            *store.heard_of(tx, event.group_no).shipment_planned(event.order_no, event.shipment_id, lines)
-        )
+        group = store.heard_of(tx, event.group_no)
+        tx.emit(*group.shipment_planned(event.order_no, event.shipment_id, _units(event)))
 
 
 @on(PickingStarted)
@@ -142,14 +148,18 @@ def note_packing(event: ShipmentPacked, tx: UnitOfWork) -> None:
     tx.emit(*store.heard_of(tx, event.group_no).shipment_packed(event.order_no, event.shipment_id))
 
 
+@on(ShipmentOverdue)
+def note_overdue(event: ShipmentOverdue, tx: UnitOfWork) -> None:
+    """It should have left by now."""
+    if event.kind == "sale":
+        tx.emit(*store.heard_of(tx, event.group_no).not_shipped_in_time(event.order_no, "ShipmentOverdue", tx.now()))
+
+
 @on(ShipmentCancelled)
 def note_stopped(event: ShipmentCancelled, tx: UnitOfWork) -> None:
     """Shipping answers a wish to cancel: this much stays."""
-    lines = {line.line_id: line.qty for line in event.lines}
-    group = store.heard_of(tx, event.group_no)
-    tx.emit(
-        *group.shipments_stopped(event.order_no, event.shipment_ids, lines, event.gone_shipment_ids, tx.now())
-    )
+    group, gone = store.heard_of(tx, event.group_no), event.gone_shipment_ids
+    tx.emit(*group.shipments_stopped(event.order_no, event.shipment_ids, _units(event), gone, tx.now()))
 
 
 @on(ShipmentCancellationRejected)
@@ -165,49 +175,46 @@ def note_gone(event: ShipmentCancellationRejected, tx: UnitOfWork) -> None:
 def note_shipped(event: Shipped, tx: UnitOfWork) -> None:
     """The carrier has it."""
     if event.kind == "sale":
-        lines = {line.line_id: line.qty for line in event.lines}
-        tx.emit(
-            *store.heard_of(tx, event.group_no).shipped(event.order_no, event.shipment_id, lines, tx.now())
-        )
+        group = store.heard_of(tx, event.group_no)
+        tx.emit(*group.shipped(event.order_no, event.shipment_id, _units(event), tx.now()))
 
 
 @on(Delivered)
 def note_delivered(event: Delivered, tx: UnitOfWork) -> None:
     """It arrived."""
     if event.kind == "sale":
-        tx.emit(*store.heard_of(tx, event.group_no).delivered(event.order_no, event.shipment_id, tx.now()))
+        group, lines = store.heard_of(tx, event.group_no), _units(event)
+        tx.emit(*group.delivered(event.order_no, event.shipment_id, tx.now(), lines))
 
 
 @on(DeliveryFailed)
 def pause_receipt(event: DeliveryFailed, tx: UnitOfWork) -> None:
     """Nobody was there; the time to confirm receipt stands still."""
     group = store.heard_of(tx, event.group_no)
-    tx.emit(*group.delivery_troubled(event.order_no, event.shipment_id, "DeliveryFailed", "failed"))
+    tx.emit(*group.delivery_troubled(event.order_no, event.shipment_id, "DeliveryFailed", "failed", tx.now()))
 
 
 @on(DeliveryRefused)
 def note_refused(event: DeliveryRefused, tx: UnitOfWork) -> None:
     """Refused at the door; it comes back."""
     group = store.heard_of(tx, event.group_no)
-    tx.emit(*group.delivery_troubled(event.order_no, event.shipment_id, "DeliveryRefused", "refused"))
+    tx.emit(*group.delivery_troubled(event.order_no, event.shipment_id, "DeliveryRefused", "refused", tx.now()))
 
 
 @on(ReturnedToSender)
 def note_returned(event: ReturnedToSender, tx: UnitOfWork) -> None:
     """It is back in the warehouse; the money goes back."""
     if event.kind == "sale":
-        tx.emit(
-            *store.heard_of(tx, event.group_no).returned(
-                event.order_no, event.shipment_id, event.cod, tx.now()
-            )
-        )
+        group, lines = store.heard_of(tx, event.group_no), _units(event)
+        tx.emit(*group.returned(event.order_no, event.shipment_id, event.cod, tx.now(), lines))
 
 
 @on(ShipmentLost)
 def note_lost(event: ShipmentLost, tx: UnitOfWork) -> None:
     """It will not arrive; the money goes back."""
     if event.kind == "sale":
-        tx.emit(*store.heard_of(tx, event.group_no).lost(event.order_no, event.shipment_id))
+        group, lines = store.heard_of(tx, event.group_no), _units(event)
+        tx.emit(*group.lost(event.order_no, event.shipment_id, tx.now(), lines))
 
 
 # --- afterwards -----------------------------------------------------------------------------------------------------
@@ -220,9 +227,10 @@ def count_refund(event: RefundCompleted, tx: UnitOfWork) -> None:
         group = store.heard_of(tx, event.group_no)
         tx.emit(
             *group.refunded(
-                event.order_no, event.refund_id, event.amount, event.order_fully_refunded, tx.now()
+                event.order_no, event.refund_id, event.amount, event.order_fully_refunded, tx.now(),
+                event.lines, event.freight_amount,
             )
-        )
+        )  # fmt: skip
 
 
 @on(ReviewPosted)
@@ -284,6 +292,10 @@ def stop_selling(event: SellerSuspended, tx: UnitOfWork) -> None:
 def keep_freight(event: FreightTemplateChanged, tx: UnitOfWork) -> None:
     """What a shop asks for sending."""
     store.keep_freight(tx, Freight(event.seller_id, event.rules, event.free_over))
+
+
+def _units(event: _OfParcel) -> dict[str, int]:
+    return {line.line_id: line.qty for line in event.lines}
 
 
 def _keep(event: ProductListed | ProductUpdated, tx: UnitOfWork, *, listed: bool) -> None:

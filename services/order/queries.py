@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from services.order import store
 from services.order.domain import policy
 from services.order.domain.group import Order, OrderGroup
-from services.order.domain.states import State
+from services.order.domain.states import BEFORE_PAYMENT, State
 from shared.kernel.ids import is_group_number
 from shared.web.auth import OPERATOR, Principal
 from shared.web.door import Reading, page
@@ -30,10 +30,8 @@ def order_for(reading: Reading, who: Principal, order_no: str) -> tuple[OrderGro
     return group, store.own_order(group, who, order_no)
 
 
-def list_orders(
-    reading: Reading, who: Principal, query: dict[str, Any], *, as_seller: bool
-) -> dict[str, Any]:
-    """The caller's own orders (as buyer, or as the shop), newest number first within a page."""
+def list_orders(reading: Reading, who: Principal, query: dict[str, Any], *, as_seller: bool) -> dict[str, Any]:
+    """The caller's own orders (as buyer, or as the shop), in order of their numbers."""
     index = store.order_index
     mine = index.c.seller_id == who.seller_id if as_seller else index.c.buyer_id == who.account_id
     wanted = sa.select(index).where(mine).order_by(index.c.order_no).limit(query["limit"] + 1)
@@ -47,7 +45,7 @@ def list_orders(
 
 def timeline(reading: Reading, order: Order, group: OrderGroup) -> dict[str, Any]:
     rows = entries_after(reading.connection, order.order_no, 0)
-    return {"order_no": order.order_no, "entries": rows, "pending": group.deadlines | order.deadlines}
+    return {"order_no": order.order_no, "entries": rows, "pending": deadlines(group, order)}
 
 
 def entries_after(connection: sa.Connection, order_no: str, no: int) -> list[dict[str, Any]]:
@@ -86,7 +84,7 @@ def order_view(group: OrderGroup, order: Order, now: datetime) -> dict[str, Any]
         "buyer_id": group.buyer_id,
         "currency": group.currency,
         "payment_method": group.payment_method,
-        "region": group.region,
+        "region": order.region or group.region,
         "state": str(order.state),
         "payment_status": payment_status(group, order),
         "fulfilment_status": fulfilment_status(order),
@@ -95,7 +93,7 @@ def order_view(group: OrderGroup, order: Order, now: datetime) -> dict[str, Any]
             {"shipment_id": number, "state": parcel.state, "lines": parcel.lines}
             for number, parcel in order.parcels.items()
         ],
-        "deadlines": ({} if order.over else group.deadlines) | order.deadlines,
+        "deadlines": deadlines(group, order),
         "next_actions": next_actions(group, order),
         "blocked_because": blocked_because(group, order, now),
     }
@@ -158,11 +156,16 @@ _UNTIL = {
 }
 
 
+def deadlines(group: OrderGroup, order: Order) -> dict[str, datetime]:
+    """What the order waits for until when; the group's deadlines concern it until it is paid."""
+    return (group.deadlines if order.state in BEFORE_PAYMENT else {}) | order.deadlines
+
+
 def next_actions(group: OrderGroup, order: Order) -> list[dict[str, Any]]:
     """What may be done now, by whom, how and until when."""
     actions = []
     for action, who in policy.ACTIONS.get(order.state, ()):
-        if (action in ("cancel", "pay") and order.closing) or (action == "receipt/extend" and order.extended):
+        if order.closing or (action == "cancel" and order.stopping) or (action == "receipt/extend" and order.extended):
             continue
         if action == "review" and all(line.reviewed or not line.shipped for line in order.lines):
             continue
@@ -173,7 +176,7 @@ def next_actions(group: OrderGroup, order: Order) -> list[dict[str, Any]]:
                 "who": who,
                 "method": "GET" if action in ("track", "ship") else "POST",
                 "href": href.format(group_no=group.group_no, order_no=order.order_no),
-                "until": (group.deadlines | order.deadlines).get(_UNTIL.get(action, "")),
+                "until": deadlines(group, order).get(_UNTIL.get(action, "")),
             }
         )
     return actions
@@ -195,21 +198,16 @@ def blocked_because(group: OrderGroup, order: Order, now: datetime) -> dict[str,
             "since": order.placed_at,
         }
     asked = group.asked_since
-    if (
-        order.state is State.AWAITING_PAYMENT
-        and order.closing
-        and asked
-        and now - asked >= timedelta(seconds=30)
-    ):
+    if order.state is State.AWAITING_PAYMENT and order.closing and asked and now - asked >= timedelta(seconds=30):
         return {"code": "payment_unanswered", "waiting_for": ["payment"], "since": asked}
-    if order.state is State.CANCEL_PENDING and order.asked > 1:
-        return {
-            "code": "cancel_unanswered",
-            "waiting_for": ["shipping"],
-            "since": order.deadlines["cancel_answer"],
-        }
+    if order.stopping and order.asked > 1:
+        return {"code": "cancel_unanswered", "waiting_for": ["shipping"], "since": order.asked_at}
+    if order.overdue and order.ship_by and not order.over:
+        return {"code": "not_shipped_in_time", "waiting_for": ["seller"], "since": order.ship_by}
     if order.state is State.SHIPPED and order.pauses:
-        return {"code": "delivery_troubled", "waiting_for": ["carrier"], "since": order.shipped_at}
+        refunds_only = all(what in order.refunds for what in order.pauses)
+        whom = "payment" if refunds_only else "carrier"
+        return {"code": "delivery_troubled", "waiting_for": [whom], "since": order.paused_at}
     return None
 
 

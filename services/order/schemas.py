@@ -37,13 +37,9 @@ class WantedLine(Schema):
 class AskQuote(Schema):
     """What somebody would like to buy, and where to."""
 
-    lines = fields.List(
-        fields.Nested(WantedLine), required=True, validate=validate.Length(min=1, max=policy.MAX_LINES)
-    )
+    lines = fields.List(fields.Nested(WantedLine), required=True, validate=validate.Length(min=1, max=policy.MAX_LINES))
     delivery = fields.Nested(Address, required=True)
-    payment_method = fields.String(
-        load_default="online", validate=validate.OneOf(["online", "cod", "bank_transfer"])
-    )
+    payment_method = fields.String(load_default="online", validate=validate.OneOf(["online", "cod", "bank_transfer"]))
     stock_policy = fields.String(
         load_default="all_or_nothing", validate=validate.OneOf(["all_or_nothing", "ship_available"])
     )
@@ -59,6 +55,19 @@ class PlaceOrder(Schema):
 
 class Reason(Schema):
     reason = fields.String(load_default="unspecified", validate=validate.Regexp(r"^[a-z_]{1,40}$"))
+
+
+class AdjustPrice(Schema):
+    """What the order shall cost in all, freight included: at most what was placed."""
+
+    payable = money(required=True, validate=validate.Range(min=0))
+    reason = fields.String(load_default="unspecified", validate=validate.Regexp(r"^[a-z_]{1,40}$"))
+
+
+class ChangeAddress(Schema):
+    """Where the order shall go instead."""
+
+    delivery = fields.Nested(Address, required=True)
 
 
 class Nothing(Schema):

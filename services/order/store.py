@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
-from services.order.domain.group import Order, OrderGroup
+from services.order.domain.group import Change, Order, OrderGroup
 from services.order.domain.pricing import Freight, Offer, Quote, SellerTerms
 from shared.kernel.errors import NotFound, TooEarly
 from shared.storage.repository import Repository, _Kept, aggregate_table
 from shared.storage.types import BigId, Body, Moment
-from shared.storage.unit_of_work import UnitOfWork
+from shared.storage.unit_of_work import Cause, UnitOfWork
 from shared.web.auth import OPERATOR, Principal
 
 metadata = sa.MetaData()
@@ -27,9 +28,7 @@ class NoSuchQuote(NotFound):
     """There is no such quote, or it is not yours."""
 
 
-order_group = aggregate_table(
-    "order_group", metadata, "group_no", sa.Column("buyer_id", sa.String(64), nullable=False)
-)
+order_group = aggregate_table("order_group", metadata, "group_no", sa.Column("buyer_id", sa.String(64), nullable=False))
 
 order_index = sa.Table(
     "order_index",
@@ -97,9 +96,10 @@ class Groups(Repository[OrderGroup]):
     """Keeping a group also writes its timeline, its deadlines and its place in the lists."""
 
     def write(self, tx: UnitOfWork, kept: dict[str, _Kept[OrderGroup]]) -> None:
-        notes, index = [], []
+        notes: list[dict[str, Any]] = []
+        index: list[dict[str, Any]] = []
+        changes: list[Change] = []
         for group in (entry.thing for _, entry in sorted(kept.items())):
-            moved = {note.order_no for note in group.notes}
             notes += [
                 {
                     "group_no": group.group_no,
@@ -108,7 +108,7 @@ class Groups(Repository[OrderGroup]):
                     "trigger": note.trigger,
                     "state": note.state,
                     "listed": note.listed,
-                    "causation_id": note.cause or tx.cause.causation_id,
+                    "causation_id": _cause(note.cause, tx).causation_id,
                 }
                 for note in group.notes
             ]
@@ -122,17 +122,14 @@ class Groups(Repository[OrderGroup]):
                     "placed_at": order.placed_at,
                 }
                 for order in group.orders
-                if order.order_no in moved
+                if order.order_no in group.moved
             ]
-            for aggregate, name, due_at in group.changes:
-                if due_at is None:
-                    tx.cancel_timer(aggregate, name)
-                else:
-                    tx.set_timer(aggregate, name, due_at)
+            changes += group.changes
             group.notes.clear()
             group.changes.clear()
-            group.cause = ""
+            group.moved.clear()
         super().write(tx, kept)
+        self._set_timers(tx, changes)
         if notes:
             tx.execute(history.insert(), notes)
         if index:
@@ -145,6 +142,22 @@ class Groups(Repository[OrderGroup]):
                 ),
                 index,
             )
+
+    @staticmethod
+    def _set_timers(tx: UnitOfWork, changes: list[Change]) -> None:
+        """Each in the flow of what set it: a batch holds facts of many flows."""
+        last = tx.cause
+        for number, name, moment, cause in changes:
+            tx.cause = _cause(cause, tx)
+            if moment is None:
+                tx.cancel_timer(number, name)
+            else:
+                tx.set_timer(number, name, moment)
+        tx.cause = last
+
+
+def _cause(noted: object, tx: UnitOfWork) -> Cause:
+    return noted if isinstance(noted, Cause) else tx.cause
 
 
 groups = Groups(
@@ -189,47 +202,37 @@ def heard_of(tx: UnitOfWork, group_no: str) -> OrderGroup:
     group = groups.find(tx, group_no)
     if group is None:
         raise TooEarly(f"no group {group_no}")
-    group.cause = tx.cause.causation_id
+    group.cause = tx.cause
     return group
 
 
 # --- copies of what the others said ---------------------------------------------------------------------------------
 
 
-def offers_of(connection: sa.Connection | UnitOfWork, skus: list[str]) -> dict[str, Offer]:
-    """The offers on sale among `skus`, of shops that may sell."""
-    found = connection.execute(
-        sa.select(offer)
-        .join(seller, seller.c.seller_id == offer.c.seller_id)
-        .where(offer.c.sku.in_(skus), offer.c.listed, seller.c.active)
-    )
-    return {
-        row.sku: Offer(
-            row.sku,
-            row.product_id,
-            row.seller_id,
-            row.title,
-            row.price,
-            row.currency,
-            row.weight_g,
-            row.return_terms,
-        )
-        for row in found
-    }
+def market(tx: UnitOfWork, skus: list[str]) -> tuple[dict[str, Offer], dict[str, SellerTerms], dict[str, Freight]]:
+    """What is on sale among `skus`, on whose terms, and for what freight (one look, so that they fit together)."""
+    offers: dict[str, Offer] = {}
+    terms: dict[str, SellerTerms] = {}
+    freight: dict[str, Freight] = {}
+    for row in tx.execute(_MARKET.where(tx.among(offer.c.sku, skus))).all():
+        values: tuple[Any, ...] = tuple(row)
+        found = offers[row.sku] = Offer(*values[:-2])
+        if found.seller_id not in terms:
+            terms[found.seller_id] = _terms.decode(row.terms)
+            if row.body is not None:
+                freight[found.seller_id] = _freight.decode(row.body)
+    return offers, terms, freight
 
 
-def sellers_of(connection: sa.Connection | UnitOfWork, seller_ids: set[str]) -> dict[str, SellerTerms]:
-    found = connection.execute(
-        sa.select(seller).where(seller.c.seller_id.in_(sorted(seller_ids)), seller.c.active)
-    )
-    return {row.seller_id: _terms.decode(row.terms) for row in found}
+def on_sale(tx: UnitOfWork, skus: list[str]) -> set[str]:
+    """Those of `skus` that are on sale now, by shops that may sell."""
+    return set(tx.execute(_ON_SALE.where(tx.among(offer.c.sku, skus))).scalars())
 
 
-def freight_of(connection: sa.Connection | UnitOfWork, seller_ids: set[str]) -> dict[str, Freight]:
-    found = connection.execute(
-        sa.select(freight_template).where(freight_template.c.seller_id.in_(sorted(seller_ids)))
-    )
-    return {row.seller_id: _freight.decode(row.body) for row in found}
+def freight_of(tx: UnitOfWork, seller_id: str) -> Freight | None:
+    """What a shop asks for sending, if it ever said."""
+    body = tx.execute(sa.select(freight_template.c.body).where(freight_template.c.seller_id == seller_id)).scalar()
+    return None if body is None else _freight.decode(body)
 
 
 def keep_offers(tx: UnitOfWork, product_id: str, rows: list[dict[str, Any]]) -> None:
@@ -251,9 +254,7 @@ def delist(tx: UnitOfWork, product_id: str) -> None:
 
 def keep_seller(tx: UnitOfWork, terms: SellerTerms) -> None:
     row = {"seller_id": terms.seller_id, "active": True, "terms": msgspec.json.encode(terms)}
-    tx.execute(
-        tx.insert(seller).values(row).on_conflict_do_update(index_elements=[seller.c.seller_id], set_=row)
-    )
+    tx.execute(tx.insert(seller).values(row).on_conflict_do_update(index_elements=[seller.c.seller_id], set_=row))
 
 
 def suspend_seller(tx: UnitOfWork, seller_id: str) -> None:
@@ -271,3 +272,13 @@ def keep_freight(tx: UnitOfWork, freight: Freight) -> None:
 
 _terms = msgspec.json.Decoder(SellerTerms)
 _freight = msgspec.json.Decoder(Freight)
+
+_ON_SALE = (
+    sa.select(offer.c.sku).join(seller, seller.c.seller_id == offer.c.seller_id).where(offer.c.listed, seller.c.active)
+)
+_MARKET = (
+    sa.select(*(offer.c[field.name] for field in dataclasses.fields(Offer)), seller.c.terms, freight_template.c.body)
+    .join(seller, seller.c.seller_id == offer.c.seller_id)
+    .outerjoin(freight_template, freight_template.c.seller_id == offer.c.seller_id)
+    .where(offer.c.listed, seller.c.active)
+)

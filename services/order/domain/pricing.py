@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from services.order.domain.group import Line
+from services.order.domain.order import Line
 from shared.contracts.event import Sealed
+from shared.contracts.lines import PlacedMethod, StockPolicy
+from shared.contracts.order import ReviewReason
 from shared.contracts.shipping import FreightRule
 from shared.kernel.errors import Invalid
 
@@ -69,7 +71,7 @@ class QuotedOrder:
     days_min: int
     days_max: int
     return_terms: dict[str, str]
-    review_reasons: list[str]
+    review_reasons: list[ReviewReason]
     auto_approve: bool
 
 
@@ -80,8 +82,8 @@ class Quote:
     quote_id: str
     buyer_id: str
     currency: str
-    payment_method: str
-    stock_policy: str
+    payment_method: PlacedMethod
+    stock_policy: StockPolicy
     channel: str
     region: str
     delivery: Sealed
@@ -128,7 +130,8 @@ def price_orders(
         seller = terms[seller_id]
         payable = goods + fee
         over = seller.review_over is not None and payable > seller.review_over
-        reasons = (["seller_audit"] if seller.review_orders else []) + (["amount_over_limit"] if over else [])
+        reasons: list[ReviewReason] = ["seller_audit"] if seller.review_orders else []
+        reasons += ["amount_over_limit"] if over else []
         orders.append(
             QuotedOrder(
                 seller_id=seller_id,
@@ -148,9 +151,7 @@ def price_orders(
     return currencies.pop(), orders
 
 
-def freight_for(
-    template: Freight | None, region: str, weight_g: int, goods_amount: int
-) -> tuple[int, int, int]:
+def freight_for(template: Freight | None, region: str, weight_g: int, goods_amount: int) -> tuple[int, int, int]:
     """``(fee, days_min, days_max)`` by the rule with the longest matching prefix. Raises NoFreightThere."""
     if template is None or not template.rules:
         return 0, 0, 0

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 from shared.contracts.account import SellerApproved
 from shared.contracts.catalog import ProductListed, SkuOffer
 from shared.contracts.inventory import Shortage, StockReservationFailed, StockReserved
-from shared.contracts.lines import SkuLine, StockLine
+from shared.contracts.lines import PaidMethod, SkuLine, StockLine
 from shared.contracts.order import OrderPlaced
 from shared.contracts.payment import PaymentConfirmed, PaymentExpired, RiskAssessed, Split
 from shared.contracts.shipping import (
@@ -32,18 +32,16 @@ ADDRESS = {
 
 
 def approved(seller_id: str, **terms: Any) -> SellerApproved:
-    return SellerApproved(
-        **{
-            "seller_id": seller_id,
-            "account_id": f"owner-{seller_id}",
-            "shop_name": f"Shop {seller_id}",
-            "commission_bp": 500,
-            "review_orders": False,
-            "auto_approve": True,
-            "stock_policy": "all_or_nothing",
-        }
-        | terms
-    )
+    said: dict[str, Any] = {
+        "seller_id": seller_id,
+        "account_id": f"owner-{seller_id}",
+        "shop_name": f"Shop {seller_id}",
+        "commission_bp": 500,
+        "review_orders": False,
+        "auto_approve": True,
+        "stock_policy": "all_or_nothing",
+    }
+    return SellerApproved(**said | terms)
 
 
 def listed(product_id: str, seller_id: str, price: int = 10_000, weight_g: int = 400) -> ProductListed:
@@ -86,9 +84,7 @@ def buyer(stage: Stage) -> Caller:
 
 
 def ask_quote(caller: Caller, *skus: str, qty: int = 1, **wish: Any) -> Any:
-    return caller.post(
-        "/v1/quotes", {"lines": [{"sku": sku, "qty": qty} for sku in skus], "delivery": ADDRESS} | wish
-    )
+    return caller.post("/v1/quotes", {"lines": [{"sku": sku, "qty": qty} for sku in skus], "delivery": ADDRESS} | wish)
 
 
 def place(caller: Caller, *skus: str, **wish: Any) -> dict[str, Any]:
@@ -107,8 +103,7 @@ def reserved(placed: OrderPlaced) -> StockReserved:
         seller_id=placed.seller_id,
         purpose="sale",
         lines=tuple(
-            StockLine(line_id=line.line_id, sku=line.sku, warehouse_id="w1", qty=line.qty)
-            for line in placed.lines
+            StockLine(line_id=line.line_id, sku=line.sku, warehouse_id="w1", qty=line.qty) for line in placed.lines
         ),
         expires_at=placed.placed_at + timedelta(minutes=45),
     )
@@ -125,7 +120,7 @@ def short(placed: OrderPlaced) -> StockReservationFailed:
     )
 
 
-def risk(placed: OrderPlaced, decision: str = "allow") -> RiskAssessed:
+def risk(placed: OrderPlaced, decision: Literal["allow", "review", "deny"] = "allow") -> RiskAssessed:
     return RiskAssessed(
         group_no=placed.group_no,
         order_no=placed.order_no,
@@ -133,10 +128,10 @@ def risk(placed: OrderPlaced, decision: str = "allow") -> RiskAssessed:
         decision=decision,
         rules_hit=(),
         model_version="1",
-    )  # type: ignore[arg-type]
+    )
 
 
-def paid(*orders: OrderPlaced, method: str = "online") -> PaymentConfirmed:
+def paid(*orders: OrderPlaced, method: PaidMethod = "online") -> PaymentConfirmed:
     return PaymentConfirmed(
         payment_id=f"pay-{orders[0].group_no}",
         group_no=orders[0].group_no,
@@ -148,7 +143,7 @@ def paid(*orders: OrderPlaced, method: str = "online") -> PaymentConfirmed:
         splits=tuple(Split(order_no=o.order_no, seller_id=o.seller_id, amount=o.payable) for o in orders),
         channel_txn="t1",
         paid_at=machine_now(),
-    )  # type: ignore[arg-type]
+    )
 
 
 def unpaid(*orders: OrderPlaced) -> PaymentExpired:
@@ -174,9 +169,7 @@ def _shipment(placed: OrderPlaced, number: int) -> dict[str, Any]:
     }
 
 
-def planned(
-    placed: OrderPlaced, number: int = 1, lines: tuple[SkuLine, ...] | None = None
-) -> ShipmentPlanned:
+def planned(placed: OrderPlaced, number: int = 1, lines: tuple[SkuLine, ...] | None = None) -> ShipmentPlanned:
     return ShipmentPlanned(
         **_shipment(placed, number),
         buyer_id=placed.buyer_id,

@@ -43,9 +43,7 @@ def test_a_quote_keeps_its_price_when_the_shop_raises_it(stage):
             from_at=machine_now(),
         )
     )
-    placed = buyer.post(
-        "/v1/orders", {"quote_token": quote["quote_token"], "expected_amount": quote["payable"]}
-    )
+    placed = buyer.post("/v1/orders", {"quote_token": quote["quote_token"], "expected_amount": quote["payable"]})
 
     assert placed.status == 202
     assert placed.json["payable"] == quote["payable"]
@@ -76,10 +74,7 @@ def test_a_quote_is_not_for_others_not_for_later_and_not_to_be_forged(stage):
 
     assert thief.post("/v1/orders", {"quote_token": token}).json["code"] == "no_such_quote"
     assert buyer.post("/v1/orders", {"quote_token": token[:-1] + "x"}).json["code"] == "quote_forged"
-    assert (
-        buyer.post("/v1/orders", {"quote_token": token, "expected_amount": 1}).json["code"]
-        == "amount_changed"
-    )
+    assert buyer.post("/v1/orders", {"quote_token": token, "expected_amount": 1}).json["code"] == "amount_changed"
     stage.advance(minutes=11)
     assert buyer.post("/v1/orders", {"quote_token": token}).json["code"] == "quote_expired"
     assert stage.said() == []
@@ -191,9 +186,7 @@ def test_a_held_get_answers_as_soon_as_the_order_moves(stage):
     placed = stage.said(OrderPlaced)[0]
     seen = []
     waiting = threading.Thread(
-        target=lambda: seen.append(
-            buyer.get(f"/v1/orders/{order_no}?wait_for=AWAITING_PAYMENT&timeout=20").json
-        )
+        target=lambda: seen.append(buyer.get(f"/v1/orders/{order_no}?wait_for=AWAITING_PAYMENT&timeout=20").json)
     )
     waiting.start()
     stage.hear(makers.reserved(placed), makers.risk(placed))
