@@ -59,8 +59,8 @@ def index(tx: UnitOfWork, one: Product, attributes: AttributeSet) -> None:
     text = words.text_words([*readable, *one.descriptions.values(), *one.sku_codes()])
     row: dict[str, Any] = {"product_id": one.product_id, "title": title, "words": text}
     if not tx.node.database.is_sqlite:
-        row["document"] = sa.func.setweight(sa.func.to_tsvector("simple", title), "A").op("||")(
-            sa.func.setweight(sa.func.to_tsvector("simple", text), "D")
+        row["document"] = sa.func.setweight(sa.func.to_tsvector("simple", title), sa.literal_column("'A'")).op("||")(
+            sa.func.setweight(sa.func.to_tsvector("simple", text), sa.literal_column("'D'"))
         )
     statement = tx.insert(product_search).values(row)
     changed = {name: statement.excluded[name] for name in row if name != "product_id"}
