@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,11 @@ class Settings:
     @property
     def production(self) -> bool:
         return self.env == "production"
+
+
+def inherited(**more: str) -> dict[str, str]:
+    """This process's environment and `more`, for a child process."""
+    return {**os.environ, **more}
 
 
 def load(service: str) -> Settings:

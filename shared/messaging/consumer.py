@@ -90,6 +90,7 @@ class Consumer:
 
     def handle(self, messages: Sequence[Message], guard: Guard = lambda _tx: None) -> None:
         """Make every message handled or kept, committed. Raises only when nothing can be said (store away, lease lost)."""
+        crash_point("consumer.after_delivery")
         early: set[int] = set()
         with metrics.handler_seconds.labels(self.on.consumer).time():
             try:

@@ -22,6 +22,7 @@ from shared.messaging.relay import Relay
 from shared.runtime.service import Service
 from shared.storage.unit_of_work import Node
 from shared.telemetry import logs, metrics
+from shared.telemetry.faults import crash_point
 
 POLL_SECONDS = 0.25
 
@@ -41,6 +42,7 @@ class Subscribers:
             for start in range(0, len(batch), 50):
                 try:
                     consumer.handle([door.read(fact.body) for fact in batch[start : start + 50]])
+                    crash_point("relay.after_publish")
                 except Exception as error:
                     # That store is away. All the rest waits, for were it back in a moment, later facts would overtake
                     # these; the other subscribers go on.

@@ -121,8 +121,8 @@ class StaleRow(Exception):
 
 
 _CONFLICT_STATES = {"40001", "40P01", "55P03"}
-_AWAY_CLASSES = {"08", "53", "57", "58"}  # connection, resources, operator, system; 57014 below is none of theirs
-_STATEMENT_TIMEOUT = "57014"
+_AWAY_CLASSES = {"08", "53", "57", "58"}  # connection, resources, operator, system
+_STATEMENT_TIMEOUT = "57014"  # of the operator's class, and yet about one statement
 # SQLite's primary result codes.
 _BUSY, _LOCKED = 5, 6
 _SQLITE_AWAY = {7, 8, 10, 11, 13, 14, 15, 26}  # no memory, read only, I/O, corrupt, full, can't open, protocol, no db

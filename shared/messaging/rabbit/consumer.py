@@ -21,7 +21,6 @@ from shared.messaging.leases import Held
 from shared.messaging.rabbit.link import Link
 from shared.storage.database import is_conflict, is_infrastructure
 from shared.telemetry import logs
-from shared.telemetry.faults import crash_point
 
 PREFETCH = 100
 BATCH = 50
@@ -78,7 +77,6 @@ class RabbitConsumer:
             try:
                 held.keep()
                 if messages:
-                    crash_point("consumer.after_delivery")
                     self.handle(messages, held.lease)
                 if self._link is None:
                     self._open()
