@@ -8,20 +8,20 @@ refused. Within one major version only optional fields may be added.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Hashable
 from datetime import datetime
 from functools import cache
-from typing import Any, ClassVar, NewType, TypeVar, dataclass_transform
+from typing import Any, ClassVar, NewType, dataclass_transform
 
 import msgspec
 
 from shared.kernel.errors import Fatal
 
 Sealed = NewType("Sealed", str)
-"""Personal data, encrypted under its subject's key from the moment it enters the platform (see `shared.storage.vault`)."""
+"""Personal data, encrypted under its subject's key from the moment it enters (see `shared.storage.vault`)."""
 
 MAX_BYTES = 256 * 1024
 
-F = TypeVar("F", bound="Fact")
 REGISTRY: dict[tuple[str, str, int], type[Fact]] = {}
 
 
@@ -112,12 +112,12 @@ def encode(
     causation_id: str,
     traceparent: str = "",
 ) -> bytes:
-    """The fact's bytes. Raises ValueError when it breaks its schema, has no partition key, or is larger than 256 KiB."""
+    """The fact's bytes. Raises ValueError when it breaks its schema, has no partition key, or exceeds 256 KiB."""
     kind = f"caravan.{publisher}.{fact.name}.v{fact.version}"
     if not fact.partition_key:
         raise ValueError(f"{kind} has no partition key")
     data = _encoder.encode(fact)
-    _decoder(type(fact)).decode(data)  # a fact that its consumers would refuse never gets into the log
+    _decoder(_class_of(fact)).decode(data)  # a fact that its consumers would refuse never gets into the log
     body = _encoder.encode(
         Envelope(
             specversion="1.0",
@@ -156,11 +156,12 @@ def decode_envelope(body: bytes) -> Envelope:
 
 def decode_fact(envelope: Envelope) -> Fact:
     """Raises Fatal when the type or its major version is unknown, or the data breaks its schema."""
-    cls = REGISTRY.get((envelope.publisher, envelope.fact_name, envelope.major))
+    cls: Any = REGISTRY.get((envelope.publisher, envelope.fact_name, envelope.major))
     if cls is None:
         raise Fatal(f"unknown fact or version: {envelope.type}")
     try:
-        return _decoder(cls).decode(envelope.data)
+        fact: Fact = _decoder(cls).decode(envelope.data)
+        return fact
     except msgspec.MsgspecError as error:
         raise Fatal(f"{envelope.type} breaks its schema: {error}") from error
 
@@ -169,18 +170,22 @@ def key_ids(fact: Fact) -> set[str]:
     """Ids of the vault keys under which the fact's personal fields are sealed."""
     return {
         value.split(".")[1]
-        for field in _sealed_fields(type(fact))
+        for field in _sealed_fields(_class_of(fact))
         if isinstance(value := getattr(fact, field), str) and value.count(".") >= 2
     }
 
 
+def _class_of(fact: Fact) -> Any:
+    return type(fact)
+
+
 @cache
-def _sealed_fields(cls: type[Fact]) -> tuple[str, ...]:
+def _sealed_fields(cls: Hashable) -> tuple[str, ...]:
     return tuple(f.name for f in dataclasses.fields(cls) if "Sealed" in str(f.type))  # type: ignore[arg-type]
 
 
 @cache
-def _decoder(cls: type[F]) -> msgspec.json.Decoder[F]:
+def _decoder(cls: Hashable) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(cls)
 
 

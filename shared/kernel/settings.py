@@ -54,9 +54,9 @@ def load(service: str) -> Settings:
     with env.prefixed("CARAVAN_"):
         home = Path(env.str("HOME", "build/run")).absolute()
 
-        def secret(name: str, default: str | None = None) -> str:
+        def secret(name: str, default: str) -> str:
             file = env.str(f"{name}_FILE", "")
-            return Path(file).read_text().strip() if file else env.str(name, default)
+            return Path(file).read_text().strip() if file else str(env.str(name, default))
 
         settings = Settings(
             service=service,

@@ -114,7 +114,9 @@ def _dead_letters(service: Service) -> click.Group:
         """Messages that were not handled: look at them, try them again, give up on them. Noted in the audit trail."""
 
     def letters() -> DeadLetters:
-        return DeadLetters(_node(service, configuration.load(service.name)), service.on.consumer, f"cli:{getpass.getuser()}")
+        return DeadLetters(
+            _node(service, configuration.load(service.name)), service.on.consumer, f"cli:{getpass.getuser()}"
+        )
 
     @group.command("list")
     @click.option("--status", type=click.Choice(OPEN_STATUSES), multiple=True, default=("dead",), show_default=True)

@@ -35,7 +35,7 @@ class Service:
 
     def publishes(self) -> list[type[Fact]]:
         """The facts that are this service's to say."""
-        return [fact for (publisher, _, _), fact in sorted(REGISTRY.items(), key=lambda i: i[0]) if publisher == self.name]
+        return [REGISTRY[key] for key in sorted(REGISTRY) if key[0] == self.name]
 
     def migrate(self, database: Database) -> None:
         migrate(database, self.migrations, self.metadata)

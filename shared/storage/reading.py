@@ -26,7 +26,7 @@ class Reading:
         return self._now
 
     def execute(self, statement: sa.Executable, parameters: Any = None) -> sa.CursorResult[Any]:
-        result: sa.CursorResult[Any] = self.connection.execute(statement, parameters)  # type: ignore[assignment]
+        result: sa.CursorResult[Any] = self.connection.execute(statement, parameters)
         return result
 
     @property

@@ -110,7 +110,8 @@ class Repository(Generic[T]):
                 .order_by(self.key_column)
                 .with_for_update()
             )
-            for key, version, body in tx.execute(statement):
+            rows: Iterable[Any] = tx.execute(statement)
+            for key, version, body in rows:
                 mine[key] = _Kept(self._decoder.decode(body), version, bytes(body))
 
     def add(self, tx: UnitOfWork, thing: T) -> T:

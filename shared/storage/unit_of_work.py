@@ -55,7 +55,7 @@ class Cause:
 
 
 class Node:
-    """One running service in this process: its store, vault, settings, and whom to wake when it has something to say."""
+    """One running service in this process: its store, vault and settings, and whom to wake when it spoke."""
 
     def __init__(self, settings: Settings, database: Database | None = None, vault: Vault | None = None) -> None:
         self.name = settings.service
@@ -129,7 +129,7 @@ class UnitOfWork:
         return self._now
 
     def execute(self, statement: sa.Executable, parameters: Any = None) -> sa.CursorResult[Any]:
-        result: sa.CursorResult[Any] = self.connection.execute(statement, parameters)  # type: ignore[assignment]
+        result: sa.CursorResult[Any] = self.connection.execute(statement, parameters)
         return result
 
     def insert(self, table: sa.Table) -> postgresql.Insert:
@@ -252,22 +252,18 @@ class UnitOfWork:
                 }
             )
         written = self.connection.execute(_INSERT_LOG, rows)
-        self.connection.execute(
-            sa.insert(outbox), [{"pos": pos, "partition_key": key} for pos, key in written.all()]
-        )
+        self.connection.execute(sa.insert(outbox), [{"pos": pos, "partition_key": key} for pos, key in written.all()])
         self.spoke = True
 
     def _next_sequences(self, counts: Counter[tuple[str, str]]) -> dict[tuple[str, str], int]:
         """Reserve sequence numbers; answers the last number already used, per aggregate."""
-        statement = self.insert(aggregate_seq)
-        statement = statement.on_conflict_do_update(
+        insert = self.insert(aggregate_seq)
+        statement = insert.on_conflict_do_update(
             index_elements=[aggregate_seq.c.agg_type, aggregate_seq.c.agg_id],
-            set_={"last": aggregate_seq.c.last + statement.excluded.last},
+            set_={"last": aggregate_seq.c.last + insert.excluded.last},
         ).returning(aggregate_seq.c.agg_type, aggregate_seq.c.agg_id, aggregate_seq.c.last)
         rows = [{"agg_type": kind, "agg_id": key, "last": counts[kind, key]} for kind, key in sorted(counts)]
-        return {
-            (kind, key): last - counts[kind, key] for kind, key, last in self.connection.execute(statement, rows)
-        }
+        return {(kind, key): last - counts[kind, key] for kind, key, last in self.connection.execute(statement, rows)}
 
 
 _DELETE_TIMER = timer.delete().where(timer.c.aggregate == sa.bindparam("a"), timer.c.name == sa.bindparam("n"))

@@ -15,6 +15,6 @@ outbox_oldest = Gauge(
 )
 retry_pending = Gauge("caravan_retry_pending", "Kept rows by status", ["service", "status"], multiprocess_mode="max")
 broker_connected = Gauge("caravan_broker_connected", "1 while connected", ["service"], multiprocess_mode="livesum")
-broker_blocked = Gauge("caravan_broker_blocked", "1 while the broker blocks us", ["service"], multiprocess_mode="livesum")
+broker_blocked = Gauge("caravan_broker_blocked", "1 while it blocks us", ["service"], multiprocess_mode="livesum")
 timer_lag = Gauge("caravan_timer_lag_seconds", "How late the oldest due timer is", ["service"], multiprocess_mode="max")
 requests = Histogram("caravan_request_seconds", "HTTP requests", ["service", "method", "rule", "status"])

@@ -1,4 +1,4 @@
-"""Who is asking: bearer tokens (Ed25519 JWT, RFC 8037 and 9864) made by account and verified here by each service itself.
+"""Who is asking: bearer tokens (Ed25519 JWT, RFC 8037 and 9864), made by account, verified by each service itself.
 
 Keys and revocations arrive as facts and are kept in every store, so a lost gateway rule opens nothing and no service
 asks another. Access tokens live ten minutes of machine time; a revoked session is refused once its fact has arrived.

@@ -69,19 +69,19 @@ class Door(Blueprint):  # type: ignore[misc]
     def __init__(self, name: str, import_name: str, *, description: str) -> None:
         super().__init__(name, import_name, url_prefix="/v1", description=description)
 
-    def get(self, rule: str, **options: Any) -> Operation:  # type: ignore[override]
+    def get(self, rule: str, **options: Any) -> Operation:
         return self._operation("GET", rule, **options)
 
-    def post(self, rule: str, **options: Any) -> Operation:  # type: ignore[override]
+    def post(self, rule: str, **options: Any) -> Operation:
         return self._operation("POST", rule, **options)
 
-    def put(self, rule: str, **options: Any) -> Operation:  # type: ignore[override]
+    def put(self, rule: str, **options: Any) -> Operation:
         return self._operation("PUT", rule, **options)
 
-    def patch(self, rule: str, **options: Any) -> Operation:  # type: ignore[override]
+    def patch(self, rule: str, **options: Any) -> Operation:
         return self._operation("PATCH", rule, **options)
 
-    def delete(self, rule: str, **options: Any) -> Operation:  # type: ignore[override]
+    def delete(self, rule: str, **options: Any) -> Operation:
         return self._operation("DELETE", rule, **options)
 
     def _operation(
@@ -240,7 +240,7 @@ class _Entry:
         try:
             return schema.load(data, unknown=ma.RAISE)
         except ma.ValidationError as error:
-            messages = error.normalized_messages()
+            messages = error.normalized_messages()  # type: ignore[no-untyped-call]
             raise Invalid(field=_first_field(messages), errors={where: messages}) from error
 
     def _show(self, result: Any) -> tuple[Response, Callable[[], Any] | None]:

@@ -1,4 +1,4 @@
-"""Signed callbacks in the Standard Webhooks format: ``v1,`` and base64 of HMAC-SHA256 over ``id.timestamp.raw body``."""
+"""Signed callbacks, Standard Webhooks format: ``v1,`` and base64 of HMAC-SHA256 over ``id.timestamp.raw body``."""
 
 from __future__ import annotations
 

@@ -47,9 +47,7 @@ def sample(hint: Any, *, full: bool) -> Any:
 
 def build(cls: Any, *, full: bool) -> Any:
     hints = typing.get_type_hints(cls, include_extras=True)
-    return cls(
-        **{f.name: sample(hints[f.name], full=full) for f in dataclasses.fields(cls) if full or required(f)}
-    )
+    return cls(**{f.name: sample(hints[f.name], full=full) for f in dataclasses.fields(cls) if full or required(f)})
 
 
 def required(field: Any) -> bool:
@@ -148,9 +146,7 @@ def test_personal_data_is_sealed(entry):
     for value in values(cls):
         for name, hint in fields_of(value).items():
             sealed = hint is Sealed or Sealed in typing.get_args(hint)
-            assert not sealed or (value is cls and name in event._sealed_fields(cls)), (
-                f"{value}.{name}: key unknown"
-            )
+            assert not sealed or (value is cls and name in event._sealed_fields(cls)), f"{value}.{name}: key unknown"
             if name not in NOT_A_PERSON and not sealed:
                 assert not PERSONAL & set(name.split("_")), f"{value}.{name} looks personal"
 
@@ -203,15 +199,11 @@ def test_one_publisher_each_but_for_refunds():
     publishers: dict[str, set[str]] = {}
     for publisher, name, _ in REGISTRY:
         publishers.setdefault(name, set()).add(publisher)
-    assert {name: who for name, who in publishers.items() if len(who) > 1} == {
-        "RefundRequested": {"order", "support"}
-    }
+    assert {name: who for name, who in publishers.items() if len(who) > 1} == {"RefundRequested": {"order", "support"}}
 
 
 def test_naive_times_are_refused():
     cls = REGISTRY["order", "OrderDelivered", 1]
     fact = build(cls, full=True)
     with pytest.raises(Fatal):
-        event.decode_fact(
-            envelope_with("order", fact, data_of(fact) | {"delivered_at": "2026-03-14T15:09:26"})
-        )
+        event.decode_fact(envelope_with("order", fact, data_of(fact) | {"delivered_at": "2026-03-14T15:09:26"}))
