@@ -160,6 +160,24 @@ def test_the_life_of_an_order_is_told(small_desk):
     assert b"SBX1" not in kept
 
 
+def test_a_batch_costs_the_same_few_statements_whatever_its_size(postgres_url, tmp_path):
+    desk, costs = Desk(postgres_url, tmp_path).opened(), []
+    for size in (2, 20):
+        bodies = [desk.stage.bytes_of(fact) for _ in range(size) for fact in (desk.placed(), desk.paid())]
+        statements: list[str] = []
+
+        def note(_connection, _cursor, statement, *_rest, into=statements):
+            into.append(statement)
+
+        engine = desk.stage.node.database.engine
+        sa.event.listen(engine, "before_cursor_execute", note)
+        desk.stage.hear_bytes(*bodies)
+        sa.event.remove(engine, "before_cursor_execute", note)
+        costs.append(len(statements))
+    desk.stage.close()
+    assert costs[0] == costs[1] <= 10
+
+
 # --- reading
 
 
