@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from deploy.docs.events import catalogue
 from deploy.fleet import FLEET, Member
 from deploy.gateway import problems  # noqa: F401  (its refusals are in the catalogue)
 from services.order.domain.states import MOVES, TERMINAL, Move
 from shared.kernel import errors
+from shared.kernel.errors import Refusal
 
 BEGIN, END = "<!-- generated: says and hears -->", "<!-- end of generated part -->"
 
@@ -15,8 +18,7 @@ def refusals(members: tuple[Member, ...] = FLEET) -> str:
     """docs/errors.md: every refusal of every service, by status."""
     for member in members:
         _ = member.service  # importing it fills the catalogue
-    found = [one for one in errors.catalogue() if one.__module__.startswith(("services.", "shared.", "deploy."))]
-    found = [one for one in found if ".tests" not in one.__module__ and "testing" not in one.__module__]
+    found = list(_below(errors.Refusal))
     lines = [
         "# Refusals",
         "",
@@ -26,10 +28,21 @@ def refusals(members: tuple[Member, ...] = FLEET) -> str:
     ]
     for status in sorted({one.status for one in found}):
         lines += [f"## {status}", "", "| Code | Meaning | Said by |", "|---|---|---|"]
-        for one in sorted((one for one in found if one.status == status), key=lambda one: one.code):
-            lines.append(f"| `{one.code}` | {' '.join((one.__doc__ or '').split())} | {_speaker(one.__module__)} |")
+        said: dict[tuple[str, str], set[str]] = {}
+        for one in found:
+            if one.status == status:
+                said.setdefault((one.code, " ".join((one.__doc__ or "").split())), set()).add(_speaker(one.__module__))
+        lines += [f"| `{code}` | {text} | {', '.join(sorted(who))} |" for (code, text), who in sorted(said.items())]
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _below(kind: type[Refusal]) -> Iterator[type[Refusal]]:
+    """Every refusal of the platform's own code, tests apart."""
+    for one in kind.__subclasses__():
+        if one.__module__.startswith(("services.", "shared.", "deploy.")) and "test" not in one.__module__:
+            yield one
+        yield from _below(one)
 
 
 def _speaker(module: str) -> str:

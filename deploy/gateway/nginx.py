@@ -104,9 +104,8 @@ def _upstream(name: str, addresses: Sequence[str], resolver: str) -> str:
 
 def _maps(routes: Sequence[Route]) -> str:
     """`$backend`: which process answers; `$refused`: 404 or 405 where none does; `$allow`: a path's methods."""
-    by_rule: dict[str, list[Route]] = {}
-    for route in routes:
-        by_rule.setdefault(route.rule, []).append(route)
+    known = Table(routes)
+    by_rule = {route.rule: route for route in known.routes}
     return f"""
 # The most specific pattern first: the first that fits wins. "name?" may be asked to wait.
 map $request_method $asked {{ default $request_method; HEAD GET; }}
@@ -120,7 +119,7 @@ map "$asked $uri" $machine {{
 }}
 map $uri $allow {{
     default "";
-{_entries((_path(same[0]), ", ".join(_methods(same))) for same in by_rule.values())}
+{_entries((_path(route), ", ".join(known.allowed(route.sample))) for route in by_rule.values())}
 }}
 map "$arg_wait_for;$http_prefer" $waits {{ default ""; "~^[^;]" 1; "~*[;,\\s]wait\\s*=" 1; }}
 map $route $backend {{ default $route; "~^(?<unheld>.+)\\?$" $held; }}
@@ -134,17 +133,15 @@ def _entries(pairs: Iterable[tuple[str, str]]) -> str:
     return "\n".join(f'    "{key}" "{value}";' for key, value in pairs)
 
 
+# Regular expressions even where nothing varies: nginx ignores the case of plain strings in a map.
+
+
 def _operation(route: Route) -> str:
-    return f"{route.method} {route.rule}" if route.literal else f"~^{route.method} {route.regex}$"
+    return f"~^{route.method} {route.regex}$"
 
 
 def _path(route: Route) -> str:
-    return route.rule if route.literal else f"~^{route.regex}$"
-
-
-def _methods(routes: Sequence[Route]) -> list[str]:
-    found = {route.method for route in routes}
-    return sorted(found | ({"HEAD"} if "GET" in found else set()))
+    return f"~^{route.regex}$"
 
 
 def _server(routes: Sequence[Route], options: Options) -> str:

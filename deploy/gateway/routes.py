@@ -13,6 +13,7 @@ from functools import cached_property
 
 _PLACEHOLDER = re.compile(r"<(?:(\w+)(?:\([^>]*\))?:)?\w+>")
 _KINDS = {"string": "[^/]+", "": "[^/]+", "int": r"\d+", "uuid": "[0-9A-Fa-f-]{36}", "path": ".+"}
+_SAMPLES = {"int": "0", "uuid": "00000000-0000-0000-0000-000000000000"}
 _WAITS_FOR = re.compile(r"(?:^|&)wait_for=[^&]", re.IGNORECASE)
 _PREFERS = re.compile(r"(?:^|[,;\s])wait\s*=", re.IGNORECASE)
 
@@ -38,6 +39,11 @@ class Route:
             text += re.escape(self.rule[last : found.start()]) + _KINDS[found[1] or ""]
             last = found.end()
         return text + re.escape(self.rule[last:])
+
+    @property
+    def sample(self) -> str:
+        """A path that fits this pattern and, where it can, no more specific one."""
+        return _PLACEHOLDER.sub(lambda found: _SAMPLES.get(found[1] or "", "\x7f"), self.rule)
 
     @property
     def literal(self) -> bool:
