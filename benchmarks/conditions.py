@@ -1,0 +1,63 @@
+"""Under what conditions a run was made: what must be known to compare it with another."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.bench import Bench
+from deploy.servers import versions
+
+if TYPE_CHECKING:
+    from benchmarks.run import Size
+
+DURABLE = ("fsync", "synchronous_commit", "full_page_writes", "wal_sync_method")
+YARDSTICK_LOOPS = 20_000
+
+
+def conditions(bench: Bench, size: Size) -> dict[str, Any]:
+    """Machine, versions, counts, durable settings, workers and threads."""
+    with bench.postgres_connection() as admin:
+        durable = {name: admin.execute("SELECT current_setting(%s)", [name]).fetchone() for name in DURABLE}
+    return {
+        "machine": {
+            "cpus": os.cpu_count(),
+            "cpu": _cpu_model(),
+            "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+            "system": f"{platform.system()} {platform.release()}",
+            "load_before": [round(value, 2) for value in os.getloadavg()],
+        },
+        "versions": {"python": platform.python_version(), **versions()},
+        "durable": {name: row[0] for name, row in durable.items() if row},
+        "processes": {
+            "web": {one.name: one.web_workers for one in bench.members},
+            "threads_per_web_worker": 4,
+            "workers": dict.fromkeys(bench.services, 1),
+            "nginx_workers": 1,
+        },
+        "counts": asdict(size),
+        "yardstick_before_ms": yardstick_ms(),
+    }
+
+
+def yardstick_ms() -> float:
+    """CPU milliseconds of a fixed piece of work: a busy machine makes the very same work dearer."""
+    best = float("inf")
+    for _ in range(5):
+        start = time.thread_time()
+        total = 0
+        for number in range(YARDSTICK_LOOPS):
+            total += len(str(number * number))
+        best = min(best, time.thread_time() - start)
+    return round(best * 1000, 2)
+
+
+def _cpu_model() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()

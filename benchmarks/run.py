@@ -1,0 +1,131 @@
+"""The order of measurements, and how much of each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks import accept, flow, story
+from benchmarks.accept import Pair
+from benchmarks.bench import Bench
+from benchmarks.conditions import conditions, yardstick_ms
+from benchmarks.flow import Drain, Payable
+from benchmarks.ground import Ground, less_idle, metered
+from benchmarks.market import Market
+from deploy.ops.invariants import Verdict, recompute
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured. `completed`: orders carried through; `rounds` of `accepted` orders for each of `clients`;
+    `steady`: seconds of the open loop; `backlog`: orders piled up."""
+
+    name: str
+    warm: int
+    idle: float
+    completed: int
+    clients: tuple[int, ...]
+    rounds: int
+    accepted: int
+    steady: float
+    backlog: int
+
+    @property
+    def orders(self) -> int:
+        """An upper bound of all orders placed, for the number of buyers."""
+        taken = (len(self.clients) + 1) * self.rounds * self.accepted
+        return self.warm + self.completed + taken + int(self.steady * 150) + self.backlog
+
+
+FULL = Size("full", 40, 10, 200, (8, 32), 4, 250, 25, 2000)
+QUICK = Size("quick", 0, 2, 5, (8,), 1, 20, 2, 200)
+MOST_PER_SECOND = 150.0
+
+
+@dataclass
+class Results:
+    """Everything that was measured. CPU in seconds by part of the stack, `idle` over its own ``wall``."""
+
+    size: Size
+    conditions: dict[str, Any] = field(default_factory=dict)
+    idle: dict[str, float] = field(default_factory=dict)
+    used: dict[str, float] = field(default_factory=dict)
+    wall: float = 0.0
+    census: dict[str, tuple[int, int]] = field(default_factory=dict)
+    alone: Pair | None = None
+    pairs: list[Pair] = field(default_factory=list)
+    payable: Payable | None = None
+    drain: Drain | None = None
+    states: dict[str, int] = field(default_factory=dict)
+    verdicts: Sequence[Verdict] = ()
+
+
+def measure(size: Size, say: Callable[[str], None]) -> Results:
+    """One run on a fresh stack, which is gone afterwards."""
+    say("starting the stack")
+    with Bench() as bench:
+        results = Results(size, conditions(bench, size))
+        say("opening the shop")
+        market = Market(bench, orders=size.orders)
+        ground = Ground(bench)
+        try:
+            _complete(bench, ground, market, results, say)
+            _accept(bench, ground, market, results, say)
+            _flow(bench, ground, market, results, say)
+            counted = ground.rows("order", "SELECT state, count(*) FROM order_index GROUP BY state ORDER BY state")
+            results.states = {row.state: row.count for row in counted}
+            results.verdicts = recompute(ground.stores)
+        finally:
+            ground.close()
+        results.conditions["yardstick_after_ms"] = yardstick_ms()
+    return results
+
+
+def _complete(bench: Bench, ground: Ground, market: Market, results: Results, say: Callable[[str], None]) -> None:
+    """CPU per order, from quote to completed."""
+    size = results.size
+    if size.warm:
+        say(f"warming up with {size.warm} orders")
+        story.tell(ground, market, size.warm)
+    say(f"idling for {size.idle:g} s")
+    with metered(bench) as results.idle:
+        time.sleep(size.idle)
+    say(f"carrying {size.completed} orders from quote to completed")
+    with metered(bench) as used:
+        placed = story.tell(ground, market, size.completed)
+    results.wall, results.used = used["wall"], less_idle(used, results.idle)
+    wanted = [one.order_no for one in placed]
+    done = ground.rows(
+        "order",
+        "SELECT count(*) FROM order_index WHERE state = 'COMPLETED' AND order_no = ANY(:wanted)",
+        wanted=wanted,
+    )[0][0]
+    assert done == len(placed), f"{done} of {len(placed)} orders are COMPLETED"
+
+
+def _accept(bench: Bench, ground: Ground, market: Market, results: Results, say: Callable[[str], None]) -> None:
+    """Orders a second beside the floor."""
+    size = results.size
+    bench.stop_worker("order")
+    results.census = accept.count_rows(ground, market)
+    bench.start_floor(results.census)
+    say("taking orders while order's worker stands still")
+    results.alone = accept.pair(market, 8, rounds=size.rounds, number=size.accepted, rest=lambda: None)
+    bench.start_worker("order")
+    ground.calm()
+    for clients in size.clients:
+        say(f"taking orders from {clients} clients")
+        results.pairs.append(accept.pair(market, clients, rounds=size.rounds, number=size.accepted, rest=ground.calm))
+        ground.calm()
+
+
+def _flow(bench: Bench, ground: Ground, market: Market, results: Results, say: Callable[[str], None]) -> None:
+    """How fast things move on."""
+    size = results.size
+    rate = min(MOST_PER_SECOND, max(pair.orders.per_second for pair in results.pairs) / 2)
+    say(f"a steady {rate:.0f} orders a second for {size.steady:g} s")
+    results.payable = flow.payable(ground, market, per_second=rate, seconds=size.steady)
+    say(f"draining a backlog of {size.backlog} orders")
+    results.drain = flow.drain(ground, market, size.backlog, bench.stop_worker, bench.start_worker, bench.services)
