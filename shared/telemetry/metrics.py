@@ -1,6 +1,20 @@
 """Every metric of the platform, by name, in one place. Labels never hold ids or paths."""
 
-from prometheus_client import Counter, Gauge, Histogram
+from __future__ import annotations
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.values import ValueClass
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 consumed = Counter("caravan_consumed", "Messages taken from the bus, by what became of them", ["service", "result"])
 handler_seconds = Histogram("caravan_handler_seconds", "Time to handle one batch", ["service"])
@@ -18,3 +32,12 @@ broker_connected = Gauge("caravan_broker_connected", "1 while connected", ["serv
 broker_blocked = Gauge("caravan_broker_blocked", "1 while it blocks us", ["service"], multiprocess_mode="livesum")
 timer_lag = Gauge("caravan_timer_lag_seconds", "How late the oldest due timer is", ["service"], multiprocess_mode="max")
 requests = Histogram("caravan_request_seconds", "HTTP requests", ["service", "method", "rule", "status"])
+
+
+def page() -> bytes:
+    """All metrics of this process, or, where gunicorn's workers share a folder, of all of them."""
+    if getattr(ValueClass, "__name__", "") != "MmapedValue":  # PROMETHEUS_MULTIPROC_DIR was not set
+        return generate_latest(REGISTRY)
+    together = CollectorRegistry()
+    MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+    return generate_latest(together)

@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import prometheus_client
 from flask import Flask, Response, g, request
 from flask.json.provider import JSONProvider
 from flask_smorest import Api
@@ -105,7 +104,7 @@ def _install_health(app: Flask, service: Service, node: Node, api: Api) -> None:
 
     @app.get("/metrics")
     def metrics_page() -> Response:
-        return Response(prometheus_client.generate_latest(), content_type=prometheus_client.CONTENT_TYPE_LATEST)
+        return Response(metrics.page(), content_type=metrics.CONTENT_TYPE)
 
     @app.get(f"/v1/openapi/{service.name}.json")
     def openapi() -> Any:
