@@ -51,8 +51,10 @@ def _opened(node: Node, payment_id: str, number: int) -> View:
     IntentRunner(node, calls).run_now("open_attempt", f"{payment_id}:attempt:{number}")
     while True:
         with node.database.read() as connection:
-            view = queries.attempt(Reading(node, connection), payment_id, number)
-        if view["status"] != "opening" or clock.monotonic() >= until:
+            reading = Reading(node, connection)
+            waiting = queries.is_being_opened(reading, payment_id, number)
+            view = queries.attempt(reading, payment_id, number)
+        if view["status"] != "opening" or not waiting or clock.monotonic() >= until:
             return view
         clock.pause(0.03)
 

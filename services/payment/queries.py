@@ -47,6 +47,11 @@ def attempt(reading: Reading, payment_id: str, attempt_no: int) -> View:
     return attempt_view(whole, found)
 
 
+def is_being_opened(reading: Reading, payment_id: str, attempt_no: int) -> bool:
+    """Whether a worker is asking the channel for it right now."""
+    return store.call_is_under_way(reading.connection, "open_attempt", f"{payment_id}:attempt:{attempt_no}")
+
+
 def payment_view(whole: Payment, version: int | None = None) -> View:
     """What its buyer is shown of a payment."""
     names = ("payment_id", "group_no", "status", "payable", "captured", "refunded", "currency", "methods", "pay_by")

@@ -38,7 +38,7 @@ def request(payment: Payment, wish: RefundRequested, now: datetime) -> Outcome:
     out.refunds.append(refund)
     code = _refusal(payment, split, wish)
     if code or split is None:
-        refund.state, refund.code, refund.ended_at = "REFUSED", code, now
+        refund.state, refund.code, refund.ended_at, refund.tries = "REFUSED", code, now, 0
         out.tell(_failed(payment, refund, final=True))
         return out
     split.refunding += wish.amount
@@ -47,6 +47,7 @@ def request(payment: Payment, wish: RefundRequested, now: datetime) -> Outcome:
     if not refund.amount:
         _complete(payment, refund, books.CHANNEL, refund.channel, now, out)
     elif not refund.txn:
+        refund.tries = 0
         _no_way(payment, refund, "no_original_route", out)
     else:
         out.calls.append(_call(payment, refund))
@@ -87,12 +88,12 @@ def note(payment: Payment, refund: Refund, answer: SentBack, now: datetime) -> O
         return out
     if answer.status == "succeeded":
         _complete(payment, refund, books.CHANNEL, refund.channel, now, out)
+    elif refund.state == "INITIATED" and answer.status == "pending":
+        refund.pending_since = refund.pending_since or now
+        refund.next_at = next_poll(refund.pending_since, refund.polls)
+        out.refunds.append(refund)
     elif refund.state == "INITIATED" and answer.key == refund.key:
-        if answer.status == "pending":
-            refund.pending_since = refund.pending_since or now
-            refund.next_at = next_poll(refund.pending_since, refund.polls)
-        else:
-            _fail(payment, refund, answer.code or "failed", now, out)
+        _fail(payment, refund, answer.code or "failed", now, out)
         out.refunds.append(refund)
     return out
 
@@ -228,7 +229,7 @@ def _failed(payment: Payment, refund: Refund, *, final: bool) -> facts.RefundFai
     return facts.RefundFailed(
         refund_id=refund.refund_id, payment_id=payment.payment_id, group_no=payment.group_no,
         buyer_id=payment.buyer_id, amount=refund.amount, currency=refund.currency, code=refund.code,
-        attempts=refund.tries if refund.txn else 0, final=final, next_retry_at=refund.next_at,
+        attempts=refund.tries, final=final, next_retry_at=refund.next_at,
         cause=refund.cause,
         order_no=refund.order_no, case_id=refund.case_id,
     )  # fmt: skip

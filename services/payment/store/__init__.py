@@ -2,6 +2,7 @@
 
 from services.payment.store.ledger import add_posting, ledger_entry, ledger_posting
 from services.payment.store.payments import (
+    call_is_under_way,
     candidates,
     claim_callback,
     index_orders,
@@ -24,10 +25,8 @@ from services.payment.store.sellers import keep_terms, load_terms, seller_terms,
 from services.payment.store.statements import cash_statement, keep_statement
 
 __all__ = [
-    "add_assessment", "add_posting", "candidates", "cash_statement", "claim_callback", "index_orders",
-    "keep_statement",
-    "keep_terms", "ledger_entry", "ledger_posting", "load_habits", "load_terms", "metadata", "note_buyer",
-    "note_cod_refusal", "note_refunds", "payment_of_refund", "payment_order", "payments", "refund_index",
-    "risk_assessment", "risk_buyer",
-    "seller_terms", "terms_of",
+    "add_assessment", "add_posting", "call_is_under_way", "candidates", "cash_statement", "claim_callback",
+    "index_orders", "keep_statement", "keep_terms", "ledger_entry", "ledger_posting", "load_habits",
+    "load_terms", "metadata", "note_buyer", "note_cod_refusal", "note_refunds", "payment_of_refund",
+    "payment_order", "payments", "refund_index", "risk_assessment", "risk_buyer", "seller_terms", "terms_of",
 ]  # fmt: skip

@@ -8,10 +8,10 @@ import sqlalchemy as sa
 
 from services.payment.domain.model import Payment, Refund, cod_id, online_id
 from services.payment.domain.refusals import NoSuchPayment
-from services.payment.store.rows import add, metadata
+from services.payment.store.rows import add, first, metadata
 from shared.kernel import clock
 from shared.storage.repository import Repository, aggregate_table
-from shared.storage.types import Moment
+from shared.storage.types import Moment, intent
 from shared.storage.unit_of_work import UnitOfWork
 
 payments = Repository(
@@ -69,12 +69,7 @@ def candidates(group_no: str, order_no: str | None = None) -> list[str]:
 def index_orders(tx: UnitOfWork, payment: Payment) -> None:
     """Remember where a new payment's orders are paid."""
     rows = ({"order_no": split.order_no, "payment_id": payment.payment_id} for split in payment.splits)
-    add(tx, payment_order, *rows, statement=_first)
-
-
-def _first(tx: UnitOfWork, table: sa.Table) -> sa.Executable:
-    """The first row stays."""
-    return tx.insert(table).on_conflict_do_nothing()
+    add(tx, payment_order, *rows, statement=first)
 
 
 def note_refunds(tx: UnitOfWork, payment: Payment, refunds: Iterable[Refund]) -> None:
@@ -106,3 +101,10 @@ def payment_of_refund(tx: UnitOfWork, refund_id: str) -> str | None:
     """Where this refund is."""
     wanted = sa.select(refund_index.c.payment_id).where(refund_index.c.refund_id == refund_id)
     return tx.execute(wanted).scalar()
+
+
+def call_is_under_way(connection: sa.Connection, kind: str, key: str) -> bool:
+    """Whether a worker has taken this outside call and nothing is known of its end yet."""
+    failed = sa.select(intent.c.error).where(intent.c.kind == kind, intent.c.key == key)
+    row = connection.execute(failed).one_or_none()
+    return row is not None and row.error is None

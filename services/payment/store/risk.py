@@ -8,7 +8,7 @@ import msgspec
 import sqlalchemy as sa
 
 from services.payment.domain.risk import DAY, HOUR, Habits
-from services.payment.store.rows import add, metadata, remembered
+from services.payment.store.rows import add, first, metadata, remembered
 from shared.contracts.order import OrderPlaced
 from shared.contracts.payment import RiskAssessed
 from shared.storage.types import Body, Moment
@@ -71,7 +71,7 @@ def add_assessment(tx: UnitOfWork, order: OrderPlaced, risk: RiskAssessed) -> No
         "decision": risk.decision, "rules_hit": msgspec.json.encode(risk.rules_hit),
         "model_version": risk.model_version, "assessed_at": tx.now(),
     }  # fmt: skip
-    add(tx, risk_assessment, row)
+    add(tx, risk_assessment, row, statement=first)
 
 
 def note_buyer(tx: UnitOfWork, buyer_id: str) -> None:

@@ -19,6 +19,11 @@ def plain(tx: UnitOfWork, table: sa.Table) -> sa.Executable:
     return sa.insert(table)
 
 
+def first(tx: UnitOfWork, table: sa.Table) -> sa.Executable:
+    """The row that is there already stays."""
+    return tx.insert(table).on_conflict_do_nothing()
+
+
 class _Rows:
     """What one transaction adds; the unit of work flushes it like a repository."""
 

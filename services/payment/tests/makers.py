@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from services.payment import gateways, store
 from services.payment.app import service
-from services.payment.commands import calls
 from shared.contracts.account import SellerApproved
+from shared.contracts.event import Sealed
 from shared.contracts.lines import RefundLine
 from shared.contracts.order import (
     OrderCancellationRequested,
@@ -29,7 +29,7 @@ from shared.contracts.shipping import CashCollected
 from shared.kernel import clock
 from shared.kernel.errors import OutsideUnavailable
 from shared.kernel.ids import group_number, new_id
-from shared.messaging.clockwork import IntentRunner
+from shared.storage.types import intent
 from shared.testing.stage import Stage
 from shared.web import signatures
 
@@ -103,7 +103,7 @@ class Market:
         self.stage = Stage(service, database_url, folder, provider_secret=SECRET, **settings)
         self.provider = Provider(folder / "provider")
         self.channel = gateways.SandboxChannel("http://127.0.0.1:9", SECRET)
-        self.channel.outside = self.provider.line
+        self.channel.outside = self.provider.line  # type: ignore[assignment]
         self.stage.node.outside["channels"] = {"sandbox": self.channel}
         self.buyer = self.stage.caller("buyer")
         self.operator = self.stage.caller("operator")
@@ -225,13 +225,13 @@ class Market:
         }
         return json.dumps(body).encode()
 
-    def send(self, body, *, secret=SECRET, age=0, channel="sandbox", event_id=None):
-        """POST a callback as the provider signs it. Answers the status."""
+    def send(self, body, *, secret=SECRET, age=0, channel="sandbox", event_id=None, signed=None):
+        """POST a callback as the provider signs it (`signed`: something else). Answers the status."""
         event_id = event_id or json.loads(body)["event_id"]
         moment = int(clock.machine_seconds()) - age
         headers = {
             "webhook-id": event_id, "webhook-timestamp": str(moment),
-            "webhook-signature": signatures.sign(secret, event_id, moment, body),
+            "webhook-signature": signatures.sign(secret, event_id, moment, signed or body),
         }  # fmt: skip
         client = self.stage.app.test_client()
         path = f"/v1/callbacks/payments/{channel}"
@@ -250,25 +250,23 @@ class Market:
 
     def accounts(self):
         """Balances by ``family:owner``, without those at zero."""
-        sums = Counter()
+        sums: Counter[str] = Counter()
         for entry in self.rows(store.ledger_entry):
             sums[f"{entry.family}:{entry.owner}".rstrip(":")] += entry.amount
         return {account: balance for account, balance in sums.items() if balance}
 
-    def run(self, kind, key):
-        return IntentRunner(self.stage.node, calls.calls).run_now(kind, key)
-
-    def hurry(self):
+    def make_calls_due(self):
         """Outside calls that back off are due now."""
-        from shared.storage.types import intent
-
         with self.stage.node.database.begin() as connection:
             connection.execute(intent.update().values(next_at=clock.machine_now() - timedelta(seconds=1)))
+
+    def hurry(self):
+        self.make_calls_due()
         return self.stage.call()
 
     def check(self):
         """The promises about money, after whatever happened."""
-        by_posting = Counter()
+        by_posting: Counter[str] = Counter()
         for entry in self.rows(store.ledger_entry):
             by_posting[entry.posting_key] += entry.amount
         assert not any(by_posting.values())
@@ -321,7 +319,7 @@ def cod_order(buyer_id, amount, group_no=None, n=1):
     group_no = group_no or group_number()
     return OrderConfirmed(
         group_no=group_no, order_no=f"{group_no}-{n}", seller_id="seller-1", buyer_id=buyer_id,
-        lines=(ConfirmedLine(line_id="1", product_id="p", sku="s", title="Tea", qty=1),), delivery="sealed",
+        lines=(ConfirmedLine(line_id="1", product_id="p", sku="s", title="Tea", qty=1),), delivery=Sealed("sealed"),
         region="CN-ZJ", payment_method="cod", paid_amount=0, cod_amount=amount, currency="CNY",
         ship_by=clock.machine_now(),
     )  # fmt: skip
