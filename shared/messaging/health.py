@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -29,11 +30,12 @@ class HealthServer:
         }
 
         class Handler(BaseHTTPRequestHandler):
-            timeout = 5
+            timeout = 5  # seconds for a client to say what it wants
 
             def do_GET(self) -> None:
                 if self.path == "/metrics":
-                    self._answer(200, prometheus_client.generate_latest(), prometheus_client.CONTENT_TYPE_LATEST)
+                    generate: Callable[[], bytes] = prometheus_client.generate_latest
+                    self._answer(200, generate(), prometheus_client.CONTENT_TYPE_LATEST)
                     return
                 page = pages.get(self.path)
                 status, body = page() if page else (404, {"status": "not found"})

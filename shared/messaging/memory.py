@@ -88,7 +88,8 @@ class MemoryBroker:
             return queue[:size]
         if shuffle == "all":
             return rng.sample(queue, min(size, len(queue)))
-        left, batch = list(queue), []
+        left = list(queue)
+        batch: list[Pending] = []
         while left and len(batch) < size:
             stream = rng.choice(left).stream
             head = next(message for message in left if message.stream == stream)

@@ -88,9 +88,7 @@ def inventory() -> Service:
     def ring_up(_node: Node, _intent: Intent) -> str:
         return "called"
 
-    return Service(
-        name="inventory", owns="A toy", doors=(), on=on, timers=due, intents=calls, metadata=metadata
-    )
+    return Service(name="inventory", owns="A toy", doors=(), on=on, timers=due, intents=calls, metadata=metadata)
 
 
 def prepare(node: Node) -> Node:

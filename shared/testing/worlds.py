@@ -77,7 +77,9 @@ class World:
     def bodies(self) -> list[bytes]:
         """What `account` has said, as it is published."""
         with self.account.database.read() as connection:
-            return [bytes(b) for b in connection.execute(sa.select(event_log.c.body).order_by(event_log.c.pos)).scalars()]
+            return [
+                bytes(b) for b in connection.execute(sa.select(event_log.c.body).order_by(event_log.c.pos)).scalars()
+            ]
 
     def done(self) -> list[tuple[str, str]]:
         """What `inventory` has done, in order."""

@@ -45,8 +45,6 @@ def world(
     broker, store = request.param.split("-")
     url = request.getfixturevalue("rabbit_url") if broker == "rabbit" else "embedded:"
     first, second = two_databases(store)
-    made = KINDS[broker](
-        make_node("account", first, url, tmp_path), make_node("inventory", second, url, tmp_path)
-    )
+    made = KINDS[broker](make_node("account", first, url, tmp_path), make_node("inventory", second, url, tmp_path))
     yield made
     made.close()

@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from shared.messaging.rabbit import queue_name
 from shared.telemetry.faults import POINTS
 from shared.testing.toys import suspended
 from shared.testing.worlds import ProcessWorld, eventually, make_node
@@ -83,8 +83,11 @@ def test_a_worker_killed_with_twenty_unacknowledged_facts_loses_and_doubles_none
             world.say(*suspended(f"killed-{number % 5}", number))
 
         def unacknowledged() -> bool:
-            queue = rabbit.api("GET", f"queues/{vhost}/caravan.inventory.in.v1.0")
-            return int(queue.get("messages_unacknowledged", 0)) >= 20
+            queues = rabbit.api("GET", f"queues/{vhost}")
+            return any(
+                queue["name"] == queue_name("inventory", 0) and queue.get("messages_unacknowledged", 0) >= 20
+                for queue in queues
+            )
 
         eventually(unacknowledged, "twenty unacknowledged facts")
         victim.kill()
