@@ -54,7 +54,8 @@ class TimerRunner:
         except Exception as error:
             if isinstance(error, LeaseLost) or is_infrastructure(error):
                 raise
-            logs.get("timers").exception("timer_failed", service=self.node.name, timer=row.name, aggregate=row.aggregate)
+            log = logs.get("timers")
+            log.exception("timer_failed", service=self.node.name, timer=row.name, aggregate=row.aggregate)
             pause = DELAYS[min(row.attempts, len(DELAYS) - 1)]
             with self.node.database.begin() as connection:
                 connection.execute(
@@ -107,8 +108,8 @@ class IntentRunner:
         return sum(self._work(one, cause) for one, cause in self._claim(limit))
 
     def run_now(self, kind: str, key: str) -> bool:
-        """Work one intent at once, in the caller's thread (its transaction is committed). Answers whether it settled."""
-        return any([self._work(one, cause) for one, cause in self._claim(1, kind, key)])
+        """Work one intent at once, in the caller's thread (after its commit). Answers whether it settled."""
+        return sum(self._work(one, cause) for one, cause in self._claim(1, kind, key)) > 0
 
     def _claim(self, limit: int, kind: str | None = None, key: str | None = None) -> list[tuple[Intent, Cause]]:
         now = clock.machine_now()
@@ -146,9 +147,8 @@ class IntentRunner:
         except Exception as error:
             expected = isinstance(error, OutsideUnavailable)
             log = logs.get("intents")
-            (log.warning if expected else log.exception)(
-                "intent_failed", service=self.node.name, kind=one.kind, key=one.key, attempts=one.attempts, why=repr(error)
-            )
+            about = {"service": self.node.name, "kind": one.kind, "key": one.key, "attempts": one.attempts}
+            (log.warning if expected else log.exception)("intent_failed", why=repr(error), **about)
             pause = declared.delays[min(one.attempts, len(declared.delays)) - 1]
             with self.node.database.begin() as connection:
                 connection.execute(

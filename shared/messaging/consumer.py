@@ -89,7 +89,7 @@ class Consumer:
         self.node, self.on = node, on
 
     def handle(self, messages: Sequence[Message], guard: Guard = lambda _tx: None) -> None:
-        """Make every message handled or kept, committed. Raises only when nothing can be said (store away, lease lost)."""
+        """Make every message handled or kept, committed. Raises only when the store is away or the lease lost."""
         crash_point("consumer.after_delivery")
         early: set[int] = set()
         with metrics.handler_seconds.labels(self.on.consumer).time():

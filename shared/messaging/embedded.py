@@ -1,16 +1,16 @@
 """The embedded broker: all services in one process, no server. Same outbox, inbox, handlers and bytes.
 
-The relay of each store hands its facts straight to the subscribers' event doors; the pointer is deleted only after every
-subscriber committed (handled or kept the fact). A subscriber that fails keeps the fact in its own `inbox_retry`, so one
-cannot block another; a subscriber whose store is away leaves the pointer where it is, and the inbox of the others drops
-the repeats. One dispatcher at a time, held by a lock on a file.
+The relay of each store hands its facts straight to the subscribers' event doors; the pointer is deleted only after
+every subscriber committed (handled or kept the fact). A subscriber that fails keeps the fact in its own `inbox_retry`,
+so one cannot block another; a subscriber whose store is away leaves the pointer where it is, and the inbox of the
+others drops the repeats. One dispatcher at a time, held by a lock on a file.
 """
 
 from __future__ import annotations
 
 import fcntl
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from shared.kernel import clock
@@ -76,7 +76,10 @@ class Dispatcher:
     def step(self) -> int:
         """One round over all stores, outside calls apart. Answers how much was done."""
         done = 0
-        for turn in (*(r.step for r in self.relays), *(t.step for t in self.timers), *(c.retry_due for c in self.consumers)):
+        turns: list[Callable[[], int]] = [relay.step for relay in self.relays]
+        turns += [timers.step for timers in self.timers]
+        turns += [consumer.retry_due for consumer in self.consumers]
+        for turn in turns:
             try:
                 done += turn()
             except Exception:

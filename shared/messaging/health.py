@@ -23,7 +23,7 @@ class HealthServer:
     """Listens on `host`:`port` (0: a free port, see `port`) until `close`."""
 
     def __init__(self, worker: Worker, host: str, port: int) -> None:
-        pages = {
+        pages: dict[str, Callable[[], tuple[int, Any]]] = {
             "/livez": lambda: _livez(worker),
             "/readyz": lambda: _readyz(worker),
             "/statusz": lambda: (200, _statusz(worker)),
@@ -34,8 +34,7 @@ class HealthServer:
 
             def do_GET(self) -> None:
                 if self.path == "/metrics":
-                    generate: Callable[[], bytes] = prometheus_client.generate_latest
-                    self._answer(200, generate(), prometheus_client.CONTENT_TYPE_LATEST)
+                    self._answer(200, prometheus_client.generate_latest(), prometheus_client.CONTENT_TYPE_LATEST)
                     return
                 page = pages.get(self.path)
                 status, body = page() if page else (404, {"status": "not found"})

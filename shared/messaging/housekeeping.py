@@ -54,12 +54,12 @@ class Housekeeper:
             since = sa.select(event_log.c.created_at).where(event_log.c.pos == first)
             oldest = connection.execute(since).scalar() if first is not None else None
             kept: Counter[str] = Counter()
-            rows = connection.execute(
+            for status, count in connection.execute(
                 sa.select(columns.status, sa.func.count())
                 .where(columns.consumer == self.consumer)
                 .group_by(columns.status)
-            )
-            kept.update({status: count for status, count in rows})
+            ):
+                kept[status] = count
         age = max(0.0, (clock.machine_now() - oldest).total_seconds()) if oldest else 0.0
         name = self.node.name
         metrics.outbox_pending.labels(name).set(pending)

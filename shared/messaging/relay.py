@@ -40,11 +40,11 @@ def _pending(one_per_key: bool) -> sa.Select[Any]:
         turn = sa.func.row_number().over(partition_by=pointers.c.partition_key, order_by=pointers.c.pos).label("turn")
         ranked = sa.select(pointers, turn).subquery()
         pointers = sa.select(ranked).where(ranked.c.turn == 1).order_by(ranked.c.pos).limit(WINDOW).subquery()
-    log = event_log.c
+    mine, log = pointers.c, event_log.c
     return (
-        sa.select(pointers.c.pos, pointers.c.attempts, pointers.c.partition_key, log.event_id, log.routing_key, log.body)
-        .join(event_log, log.pos == pointers.c.pos)
-        .order_by(pointers.c.pos)
+        sa.select(mine.pos, mine.attempts, mine.partition_key, log.event_id, log.routing_key, log.body)
+        .join(event_log, log.pos == mine.pos)
+        .order_by(mine.pos)
     )
 
 
@@ -86,7 +86,6 @@ class Relay:
         crash_point("relay.after_delete")
         if outcome.failed:
             metrics.relay_failed.labels(self.node.name).inc(len(outcome.failed))
-            logs.get("relay").warning(
-                "publish_failed", service=self.node.name, facts=len(outcome.failed), why=next(iter(outcome.failed.values()))
-            )
+            why = next(iter(outcome.failed.values()))
+            logs.get("relay").warning("publish_failed", service=self.node.name, facts=len(outcome.failed), why=why)
         return len(outcome.confirmed)

@@ -92,10 +92,10 @@ class Worker:
 
     def start(self) -> None:
         settings = self.node.settings
-        self.publisher = RabbitPublisher(
+        publisher = self.publisher = RabbitPublisher(
             settings.broker_url, self.node.name, self.subscribed, prepare=self._declare, changed=self._work.set
         )
-        self._spawn("relay", self._relay)
+        self._spawn("relay", lambda: self._relay(publisher))
         self._spawn("shards", self._shards)
         self._spawn("timers", lambda: self._lead("timers", self.timers.step, TIMER_POLL))
         self._spawn("retries", lambda: self._lead("retries", self.consumer.retry_due, RETRY_POLL))
@@ -198,10 +198,9 @@ class Worker:
             settings = self.node.settings
             declare(settings.broker_url, self.service.on.consumer, self.service.on.bindings(), settings.shards)
 
-    def _relay(self) -> None:
+    def _relay(self, publisher: RabbitPublisher) -> None:
         lock = SessionLock(self.node.database, "relay", RELAY_LOCK)
-        assert self.publisher is not None
-        relay = Relay(self.node, self.publisher)
+        relay = Relay(self.node, publisher)
 
         def turn() -> float:
             self.relaying = lock.held()
@@ -230,9 +229,9 @@ class Worker:
             try:
                 if present is None:
                     mine = leases.acquire(database, leases.WORKER + self.owner, self.owner, self.ttl)
-                    assert mine is not None
-                    present = Held(database, mine, self.ttl)
-                present.keep()
+                    present = Held(database, mine, self.ttl) if mine else None  # it is nobody else's to take
+                if present is not None:
+                    present.keep()
             except LeaseLost:
                 present = None
                 return 0.0

@@ -20,7 +20,7 @@ RETRY_SECONDS = 1.0
 
 
 class Notifier:
-    """Call it after a commit: it returns at once and never raises. Its thread starts at the first call, so after a fork."""
+    """Call it after a commit: it returns at once and never raises. Its thread starts at the first call."""
 
     def __init__(self, database: Database) -> None:
         self.database = database

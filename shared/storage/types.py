@@ -78,6 +78,10 @@ outbox = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("next_at", Moment, nullable=True),
     sa.Column("last_error", sa.String(500), nullable=True),
+    sa.Index(
+        "outbox_waiting", "next_at", postgresql_where=sa.text("next_at IS NOT NULL"),
+        sqlite_where=sa.text("next_at IS NOT NULL"),
+    ),
 )
 """Pointers to facts the broker has not confirmed yet; a confirmed pointer is deleted, so the table stays small."""
 

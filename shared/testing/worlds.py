@@ -110,6 +110,9 @@ class World:
             connection.execute(clock_offset.delete())
             connection.execute(clock_offset.insert().values(one=1, seconds=seconds))
 
+    runs_by_itself = False
+    """Whether things happen before `settle` is called."""
+
     # --- what a broker does -----------------------------------------------------------------------------------------
 
     def start(self) -> None: ...
@@ -156,7 +159,9 @@ class MemoryWorld(World):
         self.calls = [IntentRunner(node, service.intents) for service, node in self.fleet]
 
     def settle(self) -> None:
-        steps = [part.step for part in (*self.relays, *self.timers, *self.calls)]
+        steps: list[Callable[[], int]] = [relay.step for relay in self.relays]
+        steps += [timers.step for timers in self.timers]
+        steps += [calls.step for calls in self.calls]
         steps += [consumer.retry_due for consumer in self.consumers]
         while sum(step() for step in steps) + self.broker.deliver(self.rng, duplicate=0.1, shuffle="streams"):
             continue
@@ -179,6 +184,8 @@ class EmbeddedWorld(World):
 
 class RabbitWorld(World):
     """A worker of each toy, in threads of the test's process."""
+
+    runs_by_itself = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -2,6 +2,6 @@
 
 from shared.messaging.rabbit.consumer import RabbitConsumer
 from shared.messaging.rabbit.publisher import RabbitPublisher
-from shared.messaging.rabbit.topology import declare, drain, dlq_name, queue_name
+from shared.messaging.rabbit.topology import declare, dlq_name, drain, queue_name
 
 __all__ = ["RabbitConsumer", "RabbitPublisher", "declare", "dlq_name", "drain", "queue_name"]

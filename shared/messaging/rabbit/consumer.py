@@ -58,7 +58,7 @@ class RabbitConsumer:
         return self._channel is not None
 
     def run(self, held: Held, stop: threading.Event) -> None:
-        """Work until `stop`. Raises LeaseLost. On leaving, the channel is closed; the lease is the caller's to release."""
+        """Work until `stop`. Raises LeaseLost. Leaves with the channel closed; the lease is the caller's to release."""
         self._open()
         try:
             while not stop.is_set():

@@ -123,7 +123,7 @@ class RabbitPublisher:
             outcome.confirmed += window.confirmed
             outcome.failed |= window.failed
         if left and not in_time and not self.blocked:
-            outcome.failed |= {pos: f"not confirmed within {self.deadline:g} s" for pos in left}
+            outcome.failed |= dict.fromkeys(left, f"not confirmed within {self.deadline:g} s")
         return not left
 
     # --- on the link's thread ---------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ KINDS: dict[str, type[World]] = {"memory": MemoryWorld, "embedded": EmbeddedWorl
 @pytest.fixture
 def two_databases(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], tuple[str, str]]]:
     """``two_databases("postgres")``: URLs of two fresh stores."""
-    made = []
+    made: list[tuple[Any, str]] = []
 
     def make(kind: str) -> tuple[str, str]:
         if kind == "sqlite":

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from shared.kernel import clock
 from shared.messaging import leases
-from shared.messaging.leases import LeaseLost
+from shared.messaging.leases import Lease, LeaseLost
+from shared.storage.unit_of_work import UnitOfWork
 from shared.testing.toys import note
 from shared.testing.worlds import make_node
 
@@ -14,13 +15,14 @@ url, folder, seconds = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3])
 node = make_node("inventory", url, "embedded:", folder)
 ttl = timedelta(seconds=seconds)
 lease = leases.acquire(node.database, "shard.0", "sleeper", ttl)
-assert lease is not None
-held = leases.Held(node.database, lease, ttl)
+if lease is None:
+    sys.exit("somebody else has it")
+fence: Lease = lease
 
 
-def write(tx):  # type: ignore[no-untyped-def]
-    lease(tx)
-    note(tx, "shard.0", f"epoch {lease.epoch}")
+def write(tx: UnitOfWork) -> None:
+    fence(tx)
+    note(tx, "shard.0", f"epoch {fence.epoch}")
 
 
 print("holding", flush=True)

@@ -13,9 +13,9 @@ import pytest
 
 from shared.kernel.settings import inherited
 from shared.messaging import leases
-from shared.messaging.leases import Held, LeaseLost
+from shared.messaging.leases import Held, Lease, LeaseLost
 from shared.storage.locks import SessionLock
-from shared.storage.unit_of_work import Node
+from shared.storage.unit_of_work import Node, UnitOfWork
 from shared.testing.toys import effects, note
 from shared.testing.worlds import eventually, make_node
 
@@ -28,6 +28,11 @@ def node(database_url: str, tmp_path: Path) -> Iterator[Node]:
     made = make_node("inventory", database_url, "embedded:", tmp_path)
     yield made
     made.close()
+
+
+def write(tx: UnitOfWork, lease: Lease, what: str) -> None:
+    lease(tx)
+    note(tx, "k", what)
 
 
 def test_only_one_of_two_gets_it_until_it_is_given_back(node: Node) -> None:
@@ -63,10 +68,10 @@ def test_a_lease_that_ran_out_is_taken_over_and_its_old_holder_is_refused(node: 
     assert first is not None
     assert second is not None
     with pytest.raises(LeaseLost):
-        node.run(lambda tx: (first(tx), note(tx, "k", "late")))
+        node.run(lambda tx: write(tx, first, "late"))
     assert not leases.renew(node.database, first)
     leases.release(node.database, first)  # too late: it is not the old holder's to give
-    node.run(lambda tx: (second(tx), note(tx, "k", "in time")))
+    node.run(lambda tx: write(tx, second, "in time"))
     assert effects(node) == [("k", "in time")]
 
 
