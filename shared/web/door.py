@@ -26,7 +26,15 @@ import msgspec
 from flask import Response, current_app, g, request
 from flask_smorest import Blueprint
 
-from shared.kernel.errors import BadRequest, Conflict, Forbidden, Invalid, Refusal, Unauthenticated
+from shared.kernel.errors import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    Invalid,
+    PreconditionFailed,
+    Refusal,
+    Unauthenticated,
+)
 from shared.storage.once import InFlight, OnceKey, Stored
 from shared.storage.reading import Reading
 from shared.storage.trust import note_attempt
@@ -282,9 +290,16 @@ def _first_field(messages: Any, path: str = "") -> str:
 
 
 def expected_version() -> int | None:
-    """The version in If-Match, for commands where two people may edit; None where the client sent none."""
-    text = request.headers.get("If-Match", "").strip().removeprefix("W/").strip('"')
-    return int(text) if text.isdecimal() else None
+    """The version in If-Match, for commands where two people may edit; None where any will do (no header, or ``*``).
+
+    Raises PreconditionFailed for what is none of our versions: to ignore it would overwrite somebody's work.
+    """
+    text = request.headers.get("If-Match", "*").strip().removeprefix("W/").strip('"')
+    if text == "*":
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise PreconditionFailed(field="If-Match")
+    return int(text)
 
 
 def note_denial(node: Node, who: Principal | None, action: str, thing: str, result: str) -> None:

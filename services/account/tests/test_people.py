@@ -84,6 +84,9 @@ def test_i_can_change_what_is_mine(both):
         "name": "韩梅梅", "phone": "+8613800138000", "locale": "en", "version": 2,
     }  # fmt: skip
     assert me.patch("/v1/me", {"name": "X"}, If_Match='"1"').json["code"] == "precondition_failed"
+    for nonsense in ('"abc"', "W/", "9" * 5000, "١"):
+        assert me.patch("/v1/me", {"name": "X"}, If_Match=nonsense).status == 412
+    assert me.patch("/v1/me", {"locale": "en"}, If_Match="*").status == 200
     assert me.patch("/v1/me", {"phone": None}).json["phone"] is None
     assert me.patch("/v1/me", {"email": "other@caravan.example"}).status == 422
     assert both.caller().get("/v1/me").status == 401

@@ -78,7 +78,7 @@ def full_view(source: Any, found: Product, *, insider: bool) -> dict[str, Any]:
 
 def browse(reading: Reading, who: Principal | None, query: dict[str, Any]) -> dict[str, Any]:
     """A page of products in the wanted order. Raises Forbidden, BadCursor, BadFilter."""
-    statement = _filtered(query, *_whose(who, query))
+    statement = _filtered(reading, query, *_whose(who, query))
     column, descending = {
         "newest": (product.c.listed_at if "state" not in query else product.c.product_id, True),
         "price_asc": (product.c.price_min, False),
@@ -104,7 +104,7 @@ def search(reading: Reading, query: dict[str, Any]) -> dict[str, Any]:
     if not wanted:
         return {"items": [], "next": None}
     offset = _read_offset(query["cursor"])
-    statement = _filtered(query, "LISTED", None)
+    statement = _filtered(reading, query, "LISTED", None)
     statement = statement.join(product_search, product_search.c.product_id == product.c.product_id)
     if reading.node.database.is_sqlite:
         index = sa.table("product_fts", sa.column("rowid"), sa.column("product_fts"))
@@ -152,7 +152,7 @@ def _whose(who: Principal | None, query: dict[str, Any]) -> tuple[str, str | Non
     return state, who.seller_id
 
 
-def _filtered(query: dict[str, Any], state: str, only_seller: str | None) -> sa.Select[Any]:
+def _filtered(reading: Reading, query: dict[str, Any], state: str, only_seller: str | None) -> sa.Select[Any]:
     columns = product.c
     statement = (
         sa.select(columns.product_id, columns.body, seller.c.shop_name, rating.c.count.label("reviews"), rating.c.stars)
@@ -163,9 +163,10 @@ def _filtered(query: dict[str, Any], state: str, only_seller: str | None) -> sa.
     for seller_id in filter(None, (only_seller, query.get("seller_id"))):
         statement = statement.where(columns.seller_id == seller_id)
     if "category" in query:
-        root = sa.select(category.c.path).where(category.c.category_id == query["category"]).scalar_subquery()
+        # The path is read first: only a literal can be escaped, and "_" is a letter in our codes.
+        path = reading.execute(sa.select(category.c.path).where(category.c.category_id == query["category"])).scalar()
         under = sa.select(category.c.category_id).where(
-            sa.or_(category.c.path == root, category.c.path.startswith(root + "/"))
+            sa.or_(category.c.path == path, category.c.path.startswith(f"{path}/", autoescape=True))
         )
         statement = statement.where(columns.category_id.in_(under))
     if "price_from" in query:

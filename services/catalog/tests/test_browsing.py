@@ -8,6 +8,7 @@ from services.catalog.tests.makers import (
     draft,
     mug,
     on_sale,
+    operator,
     replenished,
     seller,
     shirt,
@@ -177,3 +178,14 @@ def test_what_is_sold_out_is_shown_so(both):
     assert shown() == (False, [False, True])
     both.hear(stocked("TEE-M", 0), stocked("TEE-M", 5))
     assert shown() == (False, [False, False])
+
+
+def test_an_underscore_in_a_category_is_a_letter_like_others(stage):
+    staff = operator(stage)
+    for parent in ("a_b", "axb"):
+        staff.post("/v1/categories", {"category_id": parent, "names": {"en": parent}})
+        child = {"category_id": f"{parent}-child", "parent_id": parent, "names": {"en": "child"}}
+        staff.post("/v1/categories", child)
+        variants = [{"sku": f"{parent}-sku", "price": 100}]
+        on_sale(stage, mug(category=f"{parent}-child", attributes={}, variants=variants))
+    assert codes(stage, "/v1/products?category=a_b") == ["a_b-sku"]
