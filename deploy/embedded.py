@@ -49,6 +49,7 @@ from shared.web.auth import Verifier
 from shared.web.factory import create_app
 
 DESKS = (("provider", provider, "payments"), ("carrier", carrier, "carriers"))
+HOME_SECONDS = 10.0
 NO_VAULT = "sqlite://"
 """What a service gets that has no business with personal data: an empty vault in memory."""
 
@@ -217,7 +218,7 @@ class Platform:
     def _take_home(self) -> None:
         """One platform a folder; a predecessor that is just ending is waited for."""
         lock = self._stack.enter_context((self.home / "platform.lock").open("w"))
-        until = clock.monotonic() + 10
+        until = clock.monotonic() + HOME_SECONDS
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -17,7 +17,7 @@ from deploy.servers import Process, ServerError
 ROOT = Path(__file__).parents[2]
 TICKS = os.sysconf("SC_CLK_TCK")
 # If its standard input ends, whoever started us is gone: end what is on the list, each with its whole group.
-_WATCHDOG = 'read -r _; [ -f "$0" ] && while read -r group; do kill -9 -- "-$group" 2>/dev/null; done < "$0"; exit 0'
+_WATCHDOG = 'read -r _; [ -f "$0" ] && while read -r group; do kill -9 "-$group" 2>/dev/null; done < "$0"; exit 0'
 
 
 class Watchdog:

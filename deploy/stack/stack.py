@@ -25,6 +25,7 @@ from deploy.gateway.nginx import Options, configuration
 from deploy.sandbox.desk.desk import refuse_production
 from deploy.sandbox.world import SETTLE_SECONDS, Desk, World
 from deploy.servers import NginxServer, PostgresServer, RabbitServer, Server, free_port, start_all, stop_all, versions
+from deploy.servers.process import port_is_free
 from deploy.stack import stores
 from deploy.stack.processes import Job, Watchdog, await_ready, cpu_seconds, gunicorn, python, stop_jobs
 from shared.kernel.settings import Settings
@@ -70,6 +71,7 @@ class Stack:
         self.stores: dict[str, Database] = {}
         self.timings: dict[str, float] = {}
         self._operator: tuple[str, str] | None = None
+        self._settled: set[str] = set()
         self._watchdog: Watchdog | None = None
 
     # --- what others use ------------------------------------------------------------------------------------
@@ -171,8 +173,9 @@ class Stack:
             if nginx is not None:
                 nginx.stop()
             last = [job for name, job in self.jobs.items() if "." not in name]
-            stop_jobs([job for job in self.jobs.values() if job not in last], STOP_SECONDS)
-            stop_jobs(last, STOP_SECONDS)
+            patience = STOP_SECONDS if self.keep else 0.0  # what is thrown away needs no farewell
+            stop_jobs([job for job in self.jobs.values() if job not in last], patience)
+            stop_jobs(last, patience)
         finally:
             if hasattr(self, "world"):
                 self.world.close()
@@ -223,13 +226,16 @@ class Stack:
             (self.home / name).mkdir(exist_ok=True)
         (self.home / "secret").chmod(0o700)
         self.kept = self._recall()
+        self._settled.clear()
         self.postgres = PostgresServer(self.home / "postgres", keep=self.keep, fsync=self.durable)
         self.rabbit = RabbitServer(self.home / "rabbit", keep=self.keep, users=stores.broker_users(self.members))
         self.nginx = NginxServer(self.home / "nginx", keep=self.keep)
         self.servers: dict[str, Server] = {"postgres": self.postgres, "rabbit": self.rabbit, "nginx": self.nginx}
         for server in self.servers.values():
             server.folder.mkdir(exist_ok=True)  # it keeps its passwords there, which we need before it starts
-        self.port = self.port or self.nginx.port
+        if self.port:
+            self.nginx.state.ports["http"] = self.port
+        self.port = self.nginx.port
         self.urls = stores.urls(self.postgres, self.members, self._password)
         self.ports = self.kept.ports
         self.jobs = dict(self._plan())
@@ -348,7 +354,16 @@ class Stack:
     # --- the folder -----------------------------------------------------------------------------------------
 
     def _port(self, name: str) -> int:
-        return self.kept.ports.setdefault(name, free_port())
+        """The job's port: last time's, if it is free; else one that nobody has, here or elsewhere."""
+        if name not in self._settled:
+            taken = {port for server in self.servers.values() for port in server.state.ports.values()}
+            taken |= {self.port, *(self.kept.ports[other] for other in self._settled)}
+            port = self.kept.ports.get(name, 0)
+            while not port or port in taken or not port_is_free(port):
+                port = free_port()
+            self.kept.ports[name] = port
+            self._settled.add(name)
+        return self.kept.ports[name]
 
     def _password(self, role: str) -> str:
         return self.kept.passwords.setdefault(role, secrets.token_hex(18))

@@ -38,27 +38,21 @@ def test_each_service_has_a_web_and_a_worker_process_on_its_own_database(compose
 
 
 def test_only_those_who_handle_personal_data_see_the_vault_and_only_account_writes(compose):
-    vaults = {
-        s: compose["services"][f"{s}-web"]["environment"].get("CARAVAN_VAULT_URL", "") for s in SERVICES
-    }
+    vaults = {s: compose["services"][f"{s}-web"]["environment"].get("CARAVAN_VAULT_URL", "") for s in SERVICES}
     role = {service: url.split("//")[-1].split(":")[0] for service, url in vaults.items() if url}
     reader = "vault_reader"
     assert role == {"account": "vault", "order": reader, "shipping": reader, "support": reader}
 
 
 def test_both_environment_files_set_all_that_compose_asks_for():
-    asked = set(re.findall(r"(?<!\$)\$\{(\w+)", (ROOT / "docker-compose.yml").read_text())) - {
-        "CARAVAN_VERSION"
-    }
+    asked = set(re.findall(r"(?<!\$)\$\{(\w+)", (ROOT / "docker-compose.yml").read_text())) - {"CARAVAN_VERSION"}
     assert set(variables("deploy/dev.env")) == asked
     assert set(variables(".env.example")) == asked
 
 
 def test_no_secret_has_a_default():
     assert not [
-        name
-        for name, value in variables(".env.example").items()
-        if value and re.search("SECRET|PASSWORD", name)
+        name for name, value in variables(".env.example").items() if value and re.search("SECRET|PASSWORD", name)
     ]
     text = (ROOT / "docker-compose.yml").read_text()
     assert not re.findall(r"\$\{\w*(?:SECRET|PASSWORD)\w*(?!\w*:\?)[^}]*}", text)
