@@ -5,8 +5,7 @@ statement for a whole batch. The SKU's row is the lock of all its stock, so that
 there is of it, even while a warehouse gets it for the first time.
 """
 
-from services.inventory.store.known import Warehouse, add_warehouse, find_warehouse, keep_skus, note_delisted
-from services.inventory.store.shelves import (
+from services.inventory.store.book import (
     GOODS_CAME_IN,
     lock_reservations,
     lock_shelves,
@@ -14,6 +13,7 @@ from services.inventory.store.shelves import (
     shelves,
     waiters,
 )
+from services.inventory.store.known import Warehouse, add_warehouse, find_warehouse, keep_skus, note_delisted
 from services.inventory.store.tables import metadata, movement, reservations, sku, stock, waiting, warehouse
 
 __all__ = [

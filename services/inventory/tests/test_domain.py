@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from services.inventory.domain.plan import Wanted, plan
 from services.inventory.domain.reservation import Reservation
 from services.inventory.domain.stock import Overdrawn, Shelves, Stock
-from shared.contracts.inventory import StockReserved
+from shared.contracts.inventory import StockAllocated, StockReserved
 
 NOW = datetime(2026, 3, 14, 15, tzinfo=UTC)
 
@@ -136,6 +136,14 @@ def test_a_hold_is_only_ever_prolonged():
     assert one.expire(on, NOW + timedelta(minutes=1)) is not None
     assert not one.extend(NOW + timedelta(days=1)), "what ran out is not revived by a late word"
     assert one.state == "EXPIRED"
+
+
+def test_a_hold_that_ran_out_can_still_be_confirmed_after_goods_came_in_for_others():
+    on, one = shelves(shelf("A", east=3)), order(A=1)
+    one.take(on, NOW)
+    one.expire(on, NOW)
+    assert one.fill(on, "A") == []
+    assert isinstance(one.allocate(on, one.wanted, NOW), StockAllocated)
 
 
 def test_every_end_of_a_reservation_is_reached_once():

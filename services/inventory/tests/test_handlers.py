@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from services.inventory.store import book
 from services.inventory.tests import makers
 from services.inventory.tests.makers import (
     check_books,
@@ -235,12 +236,14 @@ def test_each_shipment_takes_its_own_units_once(database_url, tmp_path):
     put_in(on, west, A=2)
     order = placed(on, A=5)
     on.hear(order, confirmed(order))
+    put_in(on, east, A=1)
     first = on.bytes_of(shipped(order, east, "s-1", A=3))
     on.hear_bytes(first)
     on.hear_bytes(first)
-    on.hear(shipped(order, east, "s-1", A=3))  # said once more under another id
-    assert numbers(on, "A", east) == (0, 0, 0, 0)
+    on.hear(shipped(order, east, "s-1", A=1))  # said once more under another id
+    assert numbers(on, "A", east) == (1, 0, 0, 0), "the unit that was put in meanwhile is still there"
     assert state(on, order) == "ALLOCATED"
+    assert not on.kept()
     on.hear(shipped(order, west, "s-2", A=2))
     assert numbers(on, "A", west) == (0, 0, 0, 0)
     assert state(on, order) == "CONSUMED"
@@ -356,6 +359,25 @@ def test_what_came_in_for_those_who_wait_is_not_sold_to_others_meanwhile(sqlite_
     assert numbers(on, "A", main) == (3, 0, 3, 0)
 
 
+def test_who_came_to_wait_while_others_were_served_is_served_next(sqlite_url, tmp_path, monkeypatch):
+    on, main = stocked(sqlite_url, tmp_path, A=1)
+    terms(on, "A", main, backorders=5)
+    orders = [placed(on, A=1) for _ in range(4)]
+    on.hear(*orders, *map(confirmed, orders))
+    put_in(on, main, A=5)
+    real, calls = book._turn, []
+
+    def nobody_yet(tx, sku):
+        calls.append(sku)
+        return real(tx, sku)[:1] if len(calls) > 1 else []
+
+    monkeypatch.setattr(book, "_turn", nobody_yet)
+    on.fire()
+    assert [fact.order_no for fact in on.said(BackorderFilled)] == [order.order_no for order in orders[1:]]
+    assert numbers(on, "A", main) == (6, 0, 4, 0)
+    check_books(on)
+
+
 def test_goods_given_back_go_to_who_waits_for_them(database_url, tmp_path):
     on, main = stocked(database_url, tmp_path, A=2)
     terms(on, "A", main, backorders=2)
@@ -401,7 +423,8 @@ def test_low_and_sold_out_are_said_once_each_time_it_happens(database_url, tmp_p
     on.hear(*orders)
     (low,) = on.said(StockLow)
     assert (low.warehouse_id, low.available, low.threshold, low.suggested_qty) == (main, 2, 3, 4)
-    assert [fact.sku for fact in on.said(StockDepleted)] == ["A"]
+    terms(on, "A", main, low=3)
+    assert [fact.sku for fact in on.said(StockDepleted)] == ["A"], "said when it happened, not again"
     on.hear(makers.cancelled(orders[0]))
     assert [fact.available for fact in on.said(StockReplenished)] == [5, 1]
     put_in(on, main, A=2)
@@ -428,3 +451,4 @@ def test_a_sku_stays_with_the_seller_who_named_it_first(sqlite_url, tmp_path):
     body = {"warehouse_id": main, "lines": [{"sku": "A", "qty": 1}]}
     assert makers.seller(on).post("/v1/stock-receipts", body).status == 201
     assert makers.seller(on, makers.OTHER_SHOP).get("/v1/stock/A").status == 404
+    assert makers.seller(on).get("/v1/stock/A").json["product_id"] == f"p-{makers.SHOP}"

@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -199,7 +200,7 @@ def statements(on):
     sa.event.remove(on.node.database.engine, "before_cursor_execute", note)
 
 
-@pytest.mark.parametrize("life", ["placed", "confirmed", "shipped", "cancelled"])
+@pytest.mark.parametrize("life", ["placed", "asked_to_pay", "confirmed", "shipped", "cancelled"])
 def test_fifty_orders_cost_as_many_statements_as_two(postgres_url, tmp_path, life):
     on, main = stocked(postgres_url, tmp_path, A=1000, B=1000)
     cost = []
@@ -208,6 +209,9 @@ def test_fifty_orders_cost_as_many_statements_as_two(postgres_url, tmp_path, lif
         facts: list[Fact] = []
         if life == "placed":
             facts += orders
+        elif life == "asked_to_pay":
+            on.hear(*orders)
+            facts += [makers.payment_requested(order, pay_by=on.now() + timedelta(days=3)) for order in orders]
         elif life == "cancelled":
             on.hear(*orders)
             facts += [makers.cancelled(order) for order in orders]
