@@ -37,7 +37,8 @@ def main(home: Path | None, port: int, scale: dict[str, int], keep: bool | None)
     with Stack(home, port=port, scale=scale, keep=keep) as stack:
         said = summary(stack)
         click.echo(" · ".join(f"{name} {version}" for name, version in said["versions"].items()))
-        click.echo(f"Started in {sum(said['seconds'].values()):.0f} s; logs in {said['logs']}")
+        seconds = said["seconds"]["servers"] + said["seconds"]["processes"]
+        click.echo(f"Started in {seconds:.0f} s; logs in {said['logs']}")
         email, password = stack.operator
         click.echo(f"Operator: {email} / {password}")
         click.echo(f"Caravan answers on {stack.url}")
