@@ -225,8 +225,8 @@ class Market:
         }
         return json.dumps(body).encode()
 
-    def send(self, body, *, secret=SECRET, age=0, channel="sandbox", event_id=None, signed=None):
-        """POST a callback as the provider signs it (`signed`: something else). Answers the status."""
+    def send(self, body, *, secret=SECRET, age=0, channel="sandbox", event_id=None, signed=None, answer=""):
+        """POST a callback as the provider signs it (`signed`: something else). Answers the status, or the body."""
         event_id = event_id or json.loads(body)["event_id"]
         moment = int(clock.machine_seconds()) - age
         headers = {
@@ -235,7 +235,8 @@ class Market:
         }  # fmt: skip
         client = self.stage.app.test_client()
         path = f"/v1/callbacks/payments/{channel}"
-        return client.post(path, data=body, headers=headers, content_type="application/json").status_code
+        came = client.post(path, data=body, headers=headers, content_type="application/json")
+        return came.get_json() if answer else came.status_code
 
     # --- what can be seen
 

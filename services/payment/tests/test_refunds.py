@@ -148,6 +148,31 @@ def test_a_refund_with_a_lost_answer_is_not_sent_twice(market, fault):
     assert len(market.provider.charges()[0]["refunds"]) == 1
 
 
+def test_old_news_of_a_failure_do_not_count_against_a_later_try(small):
+    group_no = small.paid(12900)
+    small.provider.switch("refund_fail")
+    refund_id = small.refund(f"{group_no}-1", 12900)
+    small.stage.call()
+    (failed,) = small.provider.charges()[0]["refunds"]
+    small.stage.advance(minutes=2)  # the second try is about to be made
+    assert small.send(small.callback("refund.failed", failed)) == 200
+    assert len(small.said(RefundFailed)) == 1
+    small.stage.call()
+    assert small.said(RefundCompleted)[0].refund_id == refund_id
+
+
+def test_a_lost_answer_is_asked_for_as_it_is_now_not_as_it_was_then(small):
+    group_no = small.paid(12900)
+    small.provider.switch("refund_pending")
+    small.provider.switch("error_after", scope={"what": "create_refund"})
+    small.refund(f"{group_no}-1", 12900)
+    small.stage.call()
+    (pending,) = small.provider.charges()[0]["refunds"]
+    small.provider.ask("POST", f"/sandbox/refunds/{pending['id']}/settle", {"outcome": "succeed"})
+    small.hurry()
+    assert len(small.said(RefundCompleted)) == 1
+
+
 def test_what_is_promised_to_the_buyer_is_not_released_to_the_seller(small):
     group_no = small.paid(10000)
     small.receive(f"{group_no}-1")
