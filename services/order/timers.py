@@ -63,7 +63,7 @@ TRIGGERS = {
     "after_sale_window": "AfterSaleWindowClosed",
 }
 
-_DEEDS: dict[str, Callable[[OrderGroup, str, datetime], Facts]] = {
+DEEDS: dict[str, Callable[[OrderGroup, str, datetime], Facts]] = {
     "placement_alert": placement_alert,
     "placement": lambda group, _, now: group.placement_overdue(now),
     "pay_by": lambda group, _, now: group.payment_deadline(now),
@@ -84,5 +84,5 @@ def _install(name: str, deed: Callable[[OrderGroup, str, datetime], Facts]) -> N
         tx.emit(*deed(group, number, tx.now()))
 
 
-for _name, _deed in _DEEDS.items():
+for _name, _deed in DEEDS.items():
     _install(_name, _deed)

@@ -118,9 +118,10 @@ MOVES: tuple[Move, ...] = (
     Move(S.PARTIALLY_SHIPPED, "ShipmentCancelled", E, None, "some still on their way out", PARTED[1:]),
     Move(S.PARTIALLY_SHIPPED, "ShipmentCancellationRejected", E, None, "too late", REFUSED),
     *_beside("CancelAnswerDeadline", T, "asked again", S.CANCEL_PENDING, S.PARTIALLY_SHIPPED, says=ASKED),
-    *_beside("ShipmentCancelled", E, "no question is open", S.CANCELLED, S.SHIPPED, S.DELIVERED),
-    *_beside("ShipmentCancellationRejected", E, "no question is open",
-             S.CONFIRMED, S.FULFILLING, S.SHIPPED, S.DELIVERED),
+    *_beside("ShipmentCancelled", E, "no question is open", S.CANCELLED, S.SHIPPED, S.DELIVERED, S.RECEIVED,
+             S.COMPLETED, S.CLOSED),
+    *_beside("ShipmentCancellationRejected", E, "no question is open", S.CONFIRMED, S.FULFILLING, S.SHIPPED,
+             S.DELIVERED, S.RECEIVED, S.COMPLETED, S.CLOSED),
     # shipping
     *_beside("ShipmentPlanned", E, "axis only", S.CONFIRMED, S.FULFILLING, S.PARTIALLY_SHIPPED,
              S.CANCEL_PENDING),
