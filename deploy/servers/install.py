@@ -117,9 +117,7 @@ def _apt_install(packages: list[str]) -> None:
     apt = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=600"]
     with _no_service_starts():
         for command in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
-            if subprocess.run(
-                [*apt, *command], env=environment, stdin=subprocess.DEVNULL, check=False
-            ).returncode:
+            if subprocess.run([*apt, *command], env=environment, stdin=subprocess.DEVNULL, check=False).returncode:
                 raise ServerError(f"apt-get {command[0]} failed; install {', '.join(packages)} by hand")
     if shutil.which("systemctl"):  # nor do they start with the machine
         subprocess.run(["systemctl", "--quiet", "disable", *packages], capture_output=True, check=False)

@@ -28,9 +28,7 @@ class NginxServer(Server):
     def preamble(self) -> str:
         """Lines for the http block that keep nginx inside its folder: temporary files, no access log."""
         parts = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        return "access_log off;\n" + "".join(
-            f"{part}_temp_path {self.folder}/temp/{part};\n" for part in parts
-        )
+        return "access_log off;\n" + "".join(f"{part}_temp_path {self.folder}/temp/{part};\n" for part in parts)
 
     def start(self, conf_text: str | None = None) -> Self:
         """Start with this configuration (without one: 204 to everything, until a `reload`).

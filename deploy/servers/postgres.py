@@ -56,9 +56,7 @@ class PostgresServer(Server):
     def url(self, database: str = "postgres", role: str = "postgres", password: str | None = None) -> str:
         """An SQLAlchemy URL; by default the administrator's, to the server's own database."""
         password = self._secret("postgres") if password is None else password
-        return (
-            f"postgresql+psycopg://{quote(role)}:{quote(password, safe='')}@127.0.0.1:{self.port}/{database}"
-        )
+        return f"postgresql+psycopg://{quote(role)}:{quote(password, safe='')}@127.0.0.1:{self.port}/{database}"
 
     def create_database(self, name: str, role: str, password: str) -> str:
         """A new database that only this role (made if need be) and the administrator may enter; its URL.
@@ -70,9 +68,7 @@ class PostgresServer(Server):
             db.execute("SELECT pg_advisory_lock(1)")  # PostgreSQL refuses two changes of one role at a time
             known = db.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchone() is not None
             change = "ALTER" if known else "CREATE"
-            db.execute(
-                sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(sql.SQL(change), owner, sql.Literal(password))
-            )
+            db.execute(sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(sql.SQL(change), owner, sql.Literal(password)))
             db.execute("SELECT pg_advisory_unlock(1)")
             db.execute(sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0").format(database, owner))
             db.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))

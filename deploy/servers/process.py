@@ -302,9 +302,7 @@ class Server:
         return path
 
     def _kill(self, *names: str) -> None:
-        tree = [
-            one for name in names if name in self.state.processes for one in self.state.processes[name].tree()
-        ]
+        tree = [one for name in names if name in self.state.processes for one in self.state.processes[name].tree()]
         for one in tree:
             one.signal(signal.SIGKILL)
         wait_until(lambda: not any(one.alive for one in tree), 30, f"{self.kind} survived kill -9")
@@ -330,9 +328,7 @@ class Server:
 
     def _tail(self) -> str:
         try:
-            return "\n".join(
-                (self.folder / f"{self.kind}.log").read_text(errors="replace").splitlines()[-25:]
-            )
+            return "\n".join((self.folder / f"{self.kind}.log").read_text(errors="replace").splitlines()[-25:])
         except FileNotFoundError:
             return "(it wrote no log)"
 

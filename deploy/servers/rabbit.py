@@ -141,9 +141,7 @@ class RabbitServer(Server):
 
     def alarms(self) -> set[str]:
         """The resource alarms that are on: memory, disk."""
-        answer = self._http.get(
-            f"{self.management_url}/api/health/checks/alarms", timeout=30
-        )  # 503 when any is
+        answer = self._http.get(f"{self.management_url}/api/health/checks/alarms", timeout=30)  # 503 when any is
         return {alarm["resource"].split()[0] for alarm in answer.json().get("alarms", [])}  # "disk space"
 
     def kill9(self) -> None:
@@ -184,9 +182,7 @@ class RabbitServer(Server):
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "enabled_plugins"),
             "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),  # there is none: see _CONFIG
             "RABBITMQ_ADVANCED_CONFIG_FILE": str(self.folder / "advanced.config"),
-            "RABBITMQ_CONF_ENV_FILE": str(
-                self.folder / "rabbitmq-env.conf"
-            ),  # nor this: the system's is not ours
+            "RABBITMQ_CONF_ENV_FILE": str(self.folder / "rabbitmq-env.conf"),  # nor this: the system's is not ours
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": _ERLANG,
             # Together they make the script become the node: signals reach it, and no shell stays behind.
             "RABBITMQ_ALLOW_INPUT": "1",
@@ -198,8 +194,7 @@ class RabbitServer(Server):
         return {
             "vhosts": [{"name": self.vhost}],
             "users": [
-                {"name": u.name, "password_hash": _hash(self._secret(u.name)), "tags": u.tags}
-                for u in self.users
+                {"name": u.name, "password_hash": _hash(self._secret(u.name)), "tags": u.tags} for u in self.users
             ],
             "permissions": [{"user": u.name, **here, **_permission(u)} for u in self.users],
             "topic_permissions": [
