@@ -8,14 +8,27 @@ from typing import Any, Literal
 from shared.contracts.account import SellerApproved
 from shared.contracts.catalog import ProductListed, SkuOffer
 from shared.contracts.inventory import Shortage, StockReservationFailed, StockReserved
-from shared.contracts.lines import PaidMethod, SkuLine, StockLine
+from shared.contracts.lines import LineQty, PaidMethod, SkuLine, StockLine
 from shared.contracts.order import OrderPlaced
-from shared.contracts.payment import PaymentConfirmed, PaymentExpired, RiskAssessed, Split
+from shared.contracts.payment import (
+    PaymentConfirmed,
+    PaymentExpired,
+    PaymentInitiated,
+    RefundCompleted,
+    RiskAssessed,
+    Split,
+)
+from shared.contracts.refunds import RefundRequested
 from shared.contracts.shipping import (
     Delivered,
+    DeliveryFailed,
     FreightRule,
     FreightTemplateChanged,
     PickingStarted,
+    ReturnedToSender,
+    ShipmentCancelled,
+    ShipmentLost,
+    ShipmentOverdue,
     ShipmentPlanned,
     Shipped,
 )
@@ -211,3 +224,68 @@ def delivered(placed: OrderPlaced, number: int = 1, lines: tuple[SkuLine, ...] |
         lines=lines or _lines(placed),
         delivered_at=machine_now(),
     )
+
+
+def returned(placed: OrderPlaced, number: int = 1, lines: tuple[SkuLine, ...] | None = None) -> ReturnedToSender:
+    return ReturnedToSender(
+        **_shipment(placed, number),
+        buyer_id=placed.buyer_id,
+        kind="sale",
+        warehouse_id="w1",
+        lines=lines or _lines(placed),
+        reason="undeliverable",
+        cod=False,
+        received_at=machine_now(),
+    )
+
+
+def lost(placed: OrderPlaced, number: int = 1, lines: tuple[SkuLine, ...] | None = None) -> ShipmentLost:
+    return ShipmentLost(
+        **_shipment(placed, number),
+        buyer_id=placed.buyer_id,
+        kind="sale",
+        warehouse_id="w1",
+        lines=lines or _lines(placed),
+        declared_at=machine_now(),
+        by="operator",
+    )
+
+
+def failed(placed: OrderPlaced, number: int = 1) -> DeliveryFailed:
+    return DeliveryFailed(
+        **_shipment(placed, number), buyer_id=placed.buyer_id, attempt=1, reason="nobody_home", at=machine_now()
+    )
+
+
+def overdue(placed: OrderPlaced, number: int = 1) -> ShipmentOverdue:
+    return ShipmentOverdue(**_shipment(placed, number), buyer_id=placed.buyer_id, kind="sale", ship_by=machine_now())
+
+
+def stopped(placed: OrderPlaced, *, gone: tuple[str, ...] = ()) -> ShipmentCancelled:
+    return ShipmentCancelled(
+        group_no=placed.group_no, order_no=placed.order_no, shipment_ids=(),
+        lines=tuple(LineQty(line_id=line.line_id, qty=line.qty) for line in placed.lines),
+        gone_shipment_ids=gone, cause_event_id="e",
+    )  # fmt: skip
+
+
+def opened(*orders: OrderPlaced) -> PaymentInitiated:
+    return PaymentInitiated(
+        payment_id=f"pay-{orders[0].group_no}", group_no=orders[0].group_no,
+        order_nos=tuple(order.order_no for order in orders), buyer_id=orders[0].buyer_id, attempt_no=1, method="online",
+        channel="sandbox", amount=sum(order.payable for order in orders), currency="CNY", display="qr",
+        expires_at=machine_now() + timedelta(minutes=30),
+    )  # fmt: skip
+
+
+def refunded(wish: RefundRequested, *, last: bool = False) -> RefundCompleted:
+    return RefundCompleted(
+        refund_id=wish.refund_id, payment_id=f"pay-{wish.group_no}", group_no=wish.group_no, buyer_id=wish.buyer_id,
+        amount=wish.amount, currency=wish.currency, to="original", order_fully_refunded=last, order_no=wish.order_no,
+        lines=wish.lines, freight_amount=wish.freight_amount,
+    )  # fmt: skip
+
+
+def part(placed: OrderPlaced, qty: int) -> tuple[SkuLine, ...]:
+    """`qty` units of the order's first line."""
+    return (SkuLine(line_id="1", sku=placed.lines[0].sku, qty=qty),)

@@ -1,14 +1,19 @@
 """The life of an order as the others' facts tell it, on both databases."""
 
+import dataclasses
 import random
+from collections import Counter
 
 import pytest
+import sqlalchemy as sa
 
 from services.order import store
 from services.order.app import service
 from services.order.tests import makers
+from shared.contracts.event import decode_envelope
 from shared.contracts.order import (
     OrderCancelled,
+    OrderClosed,
     OrderCompleted,
     OrderConfirmed,
     OrderFullyShipped,
@@ -20,6 +25,7 @@ from shared.contracts.order import (
 )
 from shared.contracts.refunds import RefundRequested
 from shared.storage import migrate
+from shared.storage.types import timer
 from shared.testing.stage import Stage
 
 
@@ -172,22 +178,95 @@ def test_cash_on_delivery_is_confirmed_without_money_and_received_at_the_door(st
     assert stage.said(ReceiptConfirmed)[0].by == "cod"
 
 
-def test_facts_in_any_order_and_any_number_of_times_lead_to_the_same_end(stage):
-    """The answers to a placement, shuffled, doubled and redelivered one batch or twenty."""
-    dice = random.Random(7)
-    for _ in range(12):
-        red, blue = place(stage, "p-red-1", "p-blue-1")
-        bodies = [stage.bytes_of(f) for o in (red, blue) for f in (makers.reserved(o), makers.risk(o))]
-        heard = bodies * 2
-        dice.shuffle(heard)
-        while heard:
-            cut = dice.randint(1, len(heard))
+def hear_in_disorder(stage, dice, *facts):
+    """Each fact twice, shuffled, in batches of any size; some batches are redelivered whole."""
+    heard = [stage.bytes_of(fact) for fact in facts] * 2
+    dice.shuffle(heard)
+    while heard:
+        cut = dice.randint(1, len(heard))
+        for _ in range(dice.choice([1, 1, 2])):
             stage.hear_bytes(*heard[:cut])
-            heard = heard[cut:]
+        heard = heard[cut:]
 
-        assert states(stage, red, blue) == ["AWAITING_PAYMENT"] * 2
-    assert len(stage.said(OrderPaymentRequested)) == 12
+
+@pytest.mark.parametrize("seed", range(4))
+def test_facts_in_any_order_and_any_number_of_times_lead_to_the_same_end(stage, seed):
+    """A whole life, chapter by chapter: what cannot be said before something was answered is not."""
+    dice = random.Random(seed)
+    groups = [place(stage, "p-red-1", "p-blue-1", qty=2) for _ in range(3)]
+    orders = [order for group in groups for order in group]
+    one = {order.order_no: (makers.part(order, 1), makers.part(order, 1)) for order in orders}
+    hear_in_disorder(stage, dice, *(f for o in orders for f in (makers.reserved(o), makers.risk(o))))
+    assert states(stage, *orders) == ["AWAITING_PAYMENT"] * 6
+
+    hear_in_disorder(stage, dice, *(makers.paid(*group) for group in groups))
+    assert states(stage, *orders) == ["CONFIRMED"] * 6
+
+    parcels = [(order, number, one[order.order_no][number - 1]) for order in orders for number in (1, 2)]
+    kinds = (makers.planned, makers.shipped, makers.delivered)
+    hear_in_disorder(stage, dice, *(kind(*parcel) for parcel in parcels for kind in kinds))
+    assert states(stage, *orders) == ["DELIVERED"] * 6
+
+    told = Counter((type(fact).__name__, fact.aggregate_id) for fact in stage.said())
+    assert set(told.values()) == {1}
+    assert Counter(name for name, _ in told) == {
+        "OrderPlaced": 6,
+        "OrderPaymentRequested": 3,
+        "OrderConfirmed": 6,
+        "OrderFullyShipped": 6,
+        "OrderDelivered": 6,
+    }
     assert stage.kept() == []
+
+
+def test_refunds_stay_below_what_was_paid_however_the_parcels_come_back(stage):
+    dice = random.Random(3)
+    for _ in range(3):
+        (red,) = place(stage, "p-red-1", qty=3)
+        answered(stage, red)
+        stage.hear(makers.paid(red))
+        parts = [(red, number, makers.part(red, 1)) for number in (1, 2, 3)]
+        hear_in_disorder(
+            stage,
+            dice,
+            *(makers.shipped(*part) for part in parts),
+            makers.returned(*parts[0]),
+            makers.returned(*parts[1]),
+            makers.lost(*parts[2]),
+        )
+        wishes = [fact for fact in stage.said(RefundRequested) if fact.order_no == red.order_no]
+        assert sum(wish.amount for wish in wishes) == red.payable
+        assert sum(wish.freight_amount for wish in wishes) == red.freight
+        hear_in_disorder(stage, dice, *(makers.refunded(wish, last=True) for wish in wishes))
+        assert states(stage, red) == ["CLOSED"]
+        assert len([fact for fact in stage.said(OrderClosed) if fact.order_no == red.order_no]) == 1
+
+
+def test_facts_about_orders_nobody_placed_wait_and_are_not_lost(stage):
+    (red,) = place(stage, "p-red-1")
+    stage.hear(dataclasses.replace(makers.risk(red), group_no="G1234567890123456", order_no="G1234567890123456-1"))
+
+    assert [row.status for row in stage.kept()] == ["early"]
+
+
+def test_a_fact_about_an_order_its_group_never_had_is_dead_at_once(stage):
+    (red,) = place(stage, "p-red-1")
+    stage.hear(dataclasses.replace(makers.risk(red), order_no=f"{red.group_no}-9"))
+
+    assert [row.status for row in stage.kept()] == ["dead"]
+
+
+def test_each_order_of_a_batch_goes_on_in_its_own_flow(stage):
+    """What is told and what will ring belongs to the flow of the fact that caused it, not to the batch's last."""
+    red, blue = place(stage, "p-red-1") + place(stage, "p-blue-1")
+    stage.hear(makers.reserved(red), makers.reserved(blue))
+    bodies = [stage.bytes_of(makers.risk(order)) for order in (red, blue)]
+    stage.hear_bytes(*bodies)
+
+    flows = {decode_envelope(body).partitionkey: decode_envelope(body).correlationid for body in bodies}
+    with stage.node.database.read() as connection:
+        rows = connection.execute(sa.select(timer.c.aggregate, timer.c.cause).where(timer.c.name == "pay_by")).all()
+    assert {row.aggregate: row.cause.partition("|")[0] for row in rows} == flows
 
 
 def test_a_fact_the_state_does_not_know_is_shown_on_the_timeline_and_changes_nothing(stage):
