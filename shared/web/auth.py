@@ -26,6 +26,8 @@ from shared.storage.unit_of_work import UnitOfWork
 ISSUER = "caravan"
 AUDIENCE = "caravan-api"
 REFRESH_SECONDS = 1.0
+FORCED_REFRESHES = 10
+"""A second, for tokens whose key is not known yet: a flood of invented keys must not become one of queries."""
 
 BUYER, SELLER, OPERATOR = "buyer", "seller", "operator"
 
@@ -71,7 +73,7 @@ class Verifier:
         self._keys: dict[str, OKPKey] = {}
         self._revoked: frozenset[str] = frozenset()
         self._seen: dict[str, tuple[float, Principal]] = {}
-        self._fresh_until = 0.0
+        self._fresh_until, self._forced = 0.0, 0
         self._lock = threading.Lock()
 
     def verify(self, token: str) -> Principal:
@@ -107,11 +109,17 @@ class Verifier:
         return expires, principal
 
     def _refresh(self, *, force: bool = False) -> dict[str, OKPKey]:
-        """Read keys and revocations again at most once a second (`force`: now)."""
-        if not force and clock.monotonic() < self._fresh_until:
+        """Read keys and revocations again once a second; `force`: now, unless tokens of unknown keys are pouring in."""
+        now = clock.monotonic()
+        if now < self._fresh_until and not (force and self._forced < FORCED_REFRESHES):
             return self._keys
         with self._lock:
-            self._fresh_until = clock.monotonic() + REFRESH_SECONDS
+            if now >= self._fresh_until:
+                self._fresh_until, self._forced = now + REFRESH_SECONDS, 0
+            elif force:
+                self._forced += 1
+            else:
+                return self._keys  # another thread was faster
             keys, self._revoked = trust.keys_and_revocations(self.database)
             self._keys = {key_id: self._keys.get(key_id) or OKPKey.import_key(jwk) for key_id, jwk in keys.items()}
             return self._keys

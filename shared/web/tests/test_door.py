@@ -218,6 +218,15 @@ def test_no_forged_token_opens_anything_and_none_breaks_anything(small: Stage) -
     assert set(found.values()) == {401}, found
 
 
+def test_a_flood_of_invented_keys_is_no_flood_of_queries(small: Stage) -> None:
+    asked: list[str] = []
+    sa.event.listen(small.node.database.engine, "before_cursor_execute", lambda *event: asked.append(event[2]))
+    for _ in range(100):
+        assert with_token(small, unsigned({"alg": "Ed25519", "kid": new_id()})).status == 401
+    about_keys = [statement for statement in asked if "signing_key" in statement]
+    assert len(about_keys) < 60
+
+
 def test_the_same_names_of_schemes_as_any_other_do_not_help(small: Stage) -> None:
     for header in ("Basic YTpi", signed(small), f"bearer{signed(small)}", "Bearer"):
         answer = Caller(small.app.test_client(), {"Authorization": header}, None).get("/v1/secrets")
