@@ -7,6 +7,7 @@ import pytest
 from services.order.domain.group import ActionNotPossible, AttemptInFlight, PriceOutOfRange, ReceiptAlreadyExtended
 from services.order.domain.receiving import whole_days_after
 from services.order.tests.story import FREIGHT, NOON, Story, new_group, waits_for_nothing
+from shared.contracts.lines import RefundLine
 from shared.contracts.order import (
     OrderCancellationRejected,
     OrderCancellationRequested,
@@ -87,6 +88,30 @@ def test_wanting_out_twice_is_asked_once_and_asked_again_by_the_clock_only(story
     story.wait(minutes=5)
 
     assert [fact.asked for fact in story.said(OrderCancellationRequested)] == [1, 2, 3]
+
+
+def test_a_change_of_mind_is_not_forgotten_when_the_time_to_pay_runs_out():
+    for end, states in (("expired", ["CANCELLED"]), ("paid", ["CANCEL_PENDING"])):
+        story = Story(new_group()).answered()
+        story.cancel()
+        story.wait(minutes=31)
+        if end == "paid":
+            story.paid()
+        else:
+            story.tell(story.group.payment_expired([story.no], story.now))
+            assert story.said(OrderCancelled)[0].reason == "buyer"
+        assert story.states == states
+
+
+def test_the_arbiter_is_asked_on_for_those_it_has_not_answered():
+    story = Story(new_group(TWO_AND_ONE, TWO_AND_ONE, TWO_AND_ONE)).answered()
+    first, second, _ = (order.order_no for order in story.group.orders)
+    for order_no in (first, second):
+        story.tell(story.group.cancel(order_no, "buyer", "changed_mind", story.now))
+    story.tell(story.group.payment_expired([first], story.now))
+    story.wait(minutes=3)
+
+    assert [fact.asked for fact in story.said(OrderCancellationRequested) if fact.order_no == second] == [1, 2]
 
 
 def test_the_arbiter_is_asked_every_two_minutes_until_it_answers_and_never_guessed(story):
@@ -191,6 +216,15 @@ def test_the_last_order_that_is_waited_for_may_also_be_the_one_that_is_cancelled
 
     assert story.states == ["CANCELLED", "AWAITING_PAYMENT"]
     assert story.said(OrderPaymentRequested)[0].payable_total == 13_800
+
+
+def test_what_is_short_in_one_shop_does_not_hold_up_who_takes_what_there_is():
+    story = Story(new_group(TWO_AND_ONE, TWO_AND_ONE, policy="ship_available"))
+    second = story.group.orders[1].order_no
+    story.tell(story.group.stock_reserved(second, story.now) + story.group.risk_assessed(second, "allow", story.now))
+    story.tell(story.group.stock_failed(story.no, story.now))
+
+    assert story.states == ["CANCELLED", "AWAITING_PAYMENT"]
 
 
 def test_free_goods_are_not_paid_for():
@@ -554,14 +588,21 @@ def test_a_refund_counts_once_and_the_last_one_closes_the_order(story):
 
 
 def test_what_an_after_sale_case_gave_back_is_not_given_back_again(story):
-    from shared.contracts.lines import RefundLine
-
     story.confirmed().shipped("a", l1=2).shipped("b", l2=1)
     part = (RefundLine(line_id="1", qty=1, amount=5_000),)
     story.tell(story.group.refunded(story.no, "case-1", 5_000, False, story.now, part))
     story.returned("a")
 
     assert [(line.qty, line.amount) for line in story.said(RefundRequested)[0].lines] == [(1, 5_000)]
+
+
+def test_what_was_given_out_of_goodwill_is_not_given_twice(story):
+    story.confirmed().shipped("a", l1=1).shipped("b", l1=1, l2=1).returned("a")
+    part = (RefundLine(line_id="1", qty=0, amount=2_000),)
+    story.tell(story.group.refunded(story.no, "case-1", 2_000, False, story.now, part))
+    story.returned("b")
+
+    assert [line.amount for fact in story.said(RefundRequested) for line in fact.lines] == [5_000, 3_000, 3_000]
 
 
 def test_odd_cents_are_given_back_to_the_last_one():
