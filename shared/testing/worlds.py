@@ -163,9 +163,13 @@ class MemoryWorld(World):
         steps += [timers.step for timers in self.timers]
         steps += [calls.step for calls in self.calls]
         steps += [consumer.retry_due for consumer in self.consumers]
-        while sum(step() for step in steps) + self.broker.deliver(self.rng, duplicate=0.1, shuffle="streams"):
-            continue
-        assert self.at_rest()
+
+        def work() -> bool:
+            while sum(step() for step in steps) + self.broker.deliver(self.rng, duplicate=0.1, shuffle="streams"):
+                continue
+            return self.at_rest()  # unless something has become due just now
+
+        eventually(work, "rest")
 
     def _send(self, body: bytes) -> None:
         self.broker.put("inventory", body)
@@ -175,8 +179,13 @@ class EmbeddedWorld(World):
     """The dispatcher in the test's own thread."""
 
     def settle(self) -> None:
-        Dispatcher(self.fleet).settle()
-        assert self.at_rest()
+        dispatcher = Dispatcher(self.fleet)
+
+        def work() -> bool:
+            dispatcher.settle()
+            return self.at_rest()  # unless something has become due just now
+
+        eventually(work, "rest")
 
     def _send(self, body: bytes) -> None:
         Consumer(self.inventory, self.services["inventory"].on).handle([door.read(body)])
