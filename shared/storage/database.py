@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -65,9 +66,7 @@ class Database:
         self.engine.dispose()
 
 
-_PG_NOW = sa.text(
-    "SELECT clock_timestamp() + coalesce((SELECT seconds FROM clock_offset), 0) * interval '1 second'"
-)
+_PG_NOW = sa.text("SELECT clock_timestamp() + coalesce((SELECT seconds FROM clock_offset), 0) * interval '1 second'")
 
 
 # Without these a connection whose other end is gone or cut off keeps its thread for many minutes.
@@ -79,14 +78,35 @@ _KEEPALIVE = {
 _SESSION = "-c statement_timeout=10000 -c idle_in_transaction_session_timeout=20000 -c timezone=UTC"
 
 
+RESTED_SECONDS = 1.0
+"""After this long in the pool a connection is asked whether it is still alive."""
+
+
 def _postgres(url: str, pool_size: int) -> Engine:
-    return sa.create_engine(
+    engine = sa.create_engine(
         url,
         pool_size=pool_size,
         max_overflow=2,
-        pool_pre_ping=False,
         connect_args={"options": _SESSION, **_KEEPALIVE},
     )
+
+    @sa.event.listens_for(engine, "checkin")
+    def _rests(_connection: Any, record: Any) -> None:
+        record.info["resting_since"] = clock.monotonic()
+
+    @sa.event.listens_for(engine, "checkout")
+    def _lives(connection: Any, record: Any, _proxy: Any) -> None:
+        # A server that restarted left every pooled connection dead. One that rested is asked first, so that no client
+        # is told of it; busy ones are spared the round trip.
+        if clock.monotonic() - record.info.pop("resting_since", math.inf) < RESTED_SECONDS:
+            return
+        try:
+            connection.execute("SELECT 1").fetchone()
+            connection.rollback()
+        except psycopg.Error as error:
+            raise sa.exc.DisconnectionError() from error  # the pool tries another, then a new one
+
+    return engine
 
 
 def _sqlite(url: str) -> Engine:
