@@ -74,8 +74,10 @@ def measure(size: Size, say: Callable[[str], None]) -> Results:
             _complete(bench, ground, market, results, say)
             _accept(bench, ground, market, results, say)
             _flow(bench, ground, market, results, say)
-            counted = ground.rows("order", "SELECT state, count(*) FROM order_index GROUP BY state ORDER BY state")
-            results.states = {row.state: row.count for row in counted}
+            counted = ground.rows(
+                "order", "SELECT state, count(*) AS number FROM order_index GROUP BY state ORDER BY state"
+            )
+            results.states = {row.state: row.number for row in counted}
             results.verdicts = recompute(ground.stores)
         finally:
             ground.close()

@@ -105,13 +105,14 @@ class IntentRunner:
 
     def step(self, limit: int = 10) -> int:
         """Work up to `limit` intents whose time has come. Answers how many were settled."""
-        return sum(self._work(one, cause) for one, cause in self._claim(limit))
+        return sum(self.work(one, cause) for one, cause in self.claim(limit))
 
     def run_now(self, kind: str, key: str) -> bool:
         """Work one intent at once, in the caller's thread (after its commit). Answers whether it settled."""
-        return sum(self._work(one, cause) for one, cause in self._claim(1, kind, key)) > 0
+        return sum(self.work(one, cause) for one, cause in self.claim(1, kind, key)) > 0
 
-    def _claim(self, limit: int, kind: str | None = None, key: str | None = None) -> list[tuple[Intent, Cause]]:
+    def claim(self, limit: int, kind: str | None = None, key: str | None = None) -> list[tuple[Intent, Cause]]:
+        """Take up to `limit` intents whose time has come; nobody else takes them for `CALL_CLAIM`."""
         now = clock.machine_now()
         due = sa.select(intent.c.id).where(intent.c.next_at <= now).order_by(intent.c.next_at).limit(limit)
         if kind is not None:
@@ -134,7 +135,8 @@ class IntentRunner:
             for row in rows
         ]
 
-    def _work(self, one: Intent, cause: Cause) -> bool:
+    def work(self, one: Intent, cause: Cause) -> bool:
+        """Make a claimed call and settle it. Answers whether it is settled; if not, it is tried again later."""
         declared = self.intents.by_kind.get(one.kind)
         if declared is None:  # written by a newer version of this service; its own worker comes by when the claim ends
             logs.get("intents").error("unknown_intent", service=self.node.name, kind=one.kind)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from random import uniform
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -27,6 +27,7 @@ from shared.kernel.errors import Fatal, TooEarly
 from shared.messaging.leases import LeaseLost
 from shared.messaging.subscriptions import Subscriptions
 from shared.storage.database import is_infrastructure
+from shared.storage.hot import Hot
 from shared.storage.types import inbox, inbox_retry
 from shared.storage.unit_of_work import Cause, Node, UnitOfWork
 from shared.telemetry import logs, metrics
@@ -76,6 +77,34 @@ def refuse(body: bytes, fatal: str) -> Message:
     """A message that is not believed in anything it says of itself: known by the hash of its bytes alone."""
     digest = hashlib.sha256(body).hexdigest()
     return Message(body, digest, fatal.split("|")[0], digest, digest, None, Cause.fresh(digest), fatal=fatal)
+
+
+class _Standing(NamedTuple):
+    """A kept row that stands in the way of a message, or waits for one."""
+
+    no: int
+    event_id: str
+    agg: str
+    status: str
+
+
+_CLAIM = Hot(
+    """
+    INSERT INTO inbox (consumer, event_id, at)
+    SELECT %(consumer)s::varchar, event_id, %(now)s::timestamptz FROM unnest(%(ids)s::varchar[]) AS event_id
+    ON CONFLICT DO NOTHING RETURNING event_id
+    """
+)
+_STANDING = Hot(
+    """
+    SELECT no, event_id, agg, status FROM inbox_retry
+    WHERE consumer = %(consumer)s AND (
+        event_id = ANY(%(ids)s::varchar[])
+        OR status IN ('failed', 'held', 'dead') AND agg = ANY(%(aggs)s::varchar[])
+        OR status = 'early' AND partition_key = ANY(%(keys)s::varchar[])
+    ) ORDER BY no
+    """
+)
 
 
 class _Aside(Exception):
@@ -188,11 +217,12 @@ class Consumer:
     def _claim(self, tx: UnitOfWork, messages: Sequence[Message]) -> set[str]:
         """Mark the messages as handled; answers the ids that were not before."""
         now = clock.machine_now()
+        ids = sorted({message.event_id for message in messages})
+        if not tx.node.database.is_sqlite:
+            found = _CLAIM.rows(tx.connection, consumer=self.on.consumer, ids=ids, now=now)
+            return {event_id for (event_id,) in found}
         statement = tx.insert(inbox).on_conflict_do_nothing().returning(inbox.c.event_id)
-        rows = [
-            {"consumer": self.on.consumer, "event_id": event_id, "at": now}
-            for event_id in sorted({message.event_id for message in messages})
-        ]
+        rows = [{"consumer": self.on.consumer, "event_id": event_id, "at": now} for event_id in ids]
         return {event_id for (event_id,) in tx.execute(statement, rows)}
 
     def _unclaim(self, tx: UnitOfWork, message: Message) -> None:
@@ -203,6 +233,15 @@ class Consumer:
     def _standing(self, tx: UnitOfWork, messages: Sequence[Message]) -> Sequence[Any]:
         """Kept rows that concern these messages: the same event, the same aggregate, or early in the same partition."""
         columns = inbox_retry.c
+        if not tx.node.database.is_sqlite:
+            found = _STANDING.rows(
+                tx.connection,
+                consumer=self.on.consumer,
+                ids=[message.event_id for message in messages],
+                aggs=[message.agg for message in messages],
+                keys=[message.partition_key for message in messages],
+            )
+            return [_Standing(*row) for row in found]
         return tx.execute(
             sa.select(columns.no, columns.event_id, columns.agg, columns.status)
             .where(

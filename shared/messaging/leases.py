@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from shared.kernel import clock
 from shared.kernel.ids import new_id
 from shared.storage.database import Database
+from shared.storage.hot import Hot
 from shared.storage.types import lease
 from shared.storage.unit_of_work import UnitOfWork
 
@@ -40,7 +41,11 @@ class Lease:
 
     def __call__(self, tx: UnitOfWork) -> None:
         """Raises LeaseLost."""
-        if tx.execute(_FENCE, {"n": self.name, "o": self.owner, "e": self.epoch}).first() is None:
+        if tx.node.database.is_sqlite:
+            mine = bool(tx.execute(_FENCE, {"n": self.name, "o": self.owner, "e": self.epoch}).all())
+        else:
+            mine = bool(_FENCE_HOT.rows(tx.connection, name=self.name, owner=self.owner, epoch=self.epoch))
+        if not mine:
             raise LeaseLost(self.name)
 
 
@@ -63,12 +68,11 @@ class Held:
         release(self.database, self.lease)
 
 
-_FENCE = (
-    sa.select(lease.c.epoch)
-    .where(
-        lease.c.name == sa.bindparam("n"), lease.c.owner == sa.bindparam("o"), lease.c.epoch == sa.bindparam("e")
-    )
-    .with_for_update(read=True)
+_FENCE = sa.select(lease.c.epoch).where(
+    lease.c.name == sa.bindparam("n"), lease.c.owner == sa.bindparam("o"), lease.c.epoch == sa.bindparam("e")
+)
+_FENCE_HOT = Hot(
+    "SELECT epoch FROM lease WHERE name = %(name)s AND owner = %(owner)s AND epoch = %(epoch)s FOR SHARE"
 )
 
 

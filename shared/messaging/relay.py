@@ -7,6 +7,7 @@ with the same id, and the inbox drops the second.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from random import uniform
 from typing import Any
@@ -15,6 +16,7 @@ import sqlalchemy as sa
 
 from shared.kernel import clock
 from shared.messaging.broker import Outgoing, Publisher
+from shared.storage.hot import Hot
 from shared.storage.types import event_log, outbox
 from shared.storage.unit_of_work import Node
 from shared.telemetry import logs, metrics
@@ -68,11 +70,29 @@ class Relay:
         metrics.relay_published.labels(self.node.name).inc(len(outcome.confirmed))
         if not outcome.confirmed and not outcome.failed:
             return 0  # the broker is away: nothing was tried
+        if outcome.confirmed:
+            self._forget(outcome.confirmed)
+        if outcome.failed:
+            self._put_off(window, outcome.failed)
+        crash_point("relay.after_delete")
+        if outcome.failed:
+            metrics.relay_failed.labels(self.node.name).inc(len(outcome.failed))
+            why = next(iter(outcome.failed.values()))
+            logs.get("relay").warning("publish_failed", service=self.node.name, facts=len(outcome.failed), why=why)
+        return len(outcome.confirmed)
+
+    def _forget(self, confirmed: list[int]) -> None:
+        if self.node.database.is_sqlite:
+            with self.node.database.begin() as connection:
+                connection.execute(outbox.delete().where(outbox.c.pos.in_(confirmed)))
+        else:
+            with self.node.database.read() as connection:  # in autocommit: one statement, one round trip
+                _FORGET.count(connection, confirmed=confirmed)
+
+    def _put_off(self, window: Sequence[Any], failed: Mapping[int, str]) -> None:
         with self.node.database.begin() as connection:
-            if outcome.confirmed:
-                connection.execute(outbox.delete().where(outbox.c.pos.in_(outcome.confirmed)))
             for row in window:
-                if row.pos in outcome.failed:
+                if row.pos in failed:
                     pause = uniform(0.5, 1.0) * min(60.0, 2.0**row.attempts)
                     connection.execute(
                         outbox.update()
@@ -80,12 +100,9 @@ class Relay:
                         .values(
                             attempts=row.attempts + 1,
                             next_at=clock.machine_now() + timedelta(seconds=pause),
-                            last_error=outcome.failed[row.pos][:500],
+                            last_error=failed[row.pos][:500],
                         )
                     )
-        crash_point("relay.after_delete")
-        if outcome.failed:
-            metrics.relay_failed.labels(self.node.name).inc(len(outcome.failed))
-            why = next(iter(outcome.failed.values()))
-            logs.get("relay").warning("publish_failed", service=self.node.name, facts=len(outcome.failed), why=why)
-        return len(outcome.confirmed)
+
+
+_FORGET = Hot("DELETE FROM outbox WHERE pos = ANY(%(confirmed)s::bigint[])")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 
 from shared.kernel import clock
 from shared.storage.database import Database
+from shared.storage.hot import Hot
 from shared.storage.types import idempotency
 from shared.storage.unit_of_work import UnitOfWork
 
@@ -39,12 +41,16 @@ class OnceKey:
 
     def find(self, tx: UnitOfWork) -> Stored | None:
         """The stored answer; None when this is the first use, which now holds the key's lock. Raises InFlight."""
-        if not tx.node.database.is_sqlite and not tx.execute(_TRY_LOCK, {"n": self._lock}).scalar():
-            raise InFlight
-        row = tx.execute(_STORED, self.identity).one_or_none()
-        if row is None:
-            return None
-        return Stored(row.fingerprint, row.status, msgspec.json.decode(row.headers), bytes(row.body))
+        if tx.node.database.is_sqlite:
+            rows: Sequence[Any] = tx.execute(_STORED, self.identity).all()
+        else:
+            ((locked,),) = _TRY_LOCK.rows(tx.connection, number=self._lock)
+            if not locked:
+                raise InFlight
+            rows = _STORED_HOT.rows(tx.connection, **self.identity)
+        for fingerprint, status, headers, body in rows:
+            return Stored(fingerprint, status, msgspec.json.decode(headers), bytes(body))
+        return None
 
     def keep(self, tx: UnitOfWork, answer: Stored) -> None:
         row = {
@@ -54,7 +60,10 @@ class OnceKey:
             "body": answer.body,
             "created_at": clock.machine_now(),
         }
-        tx.execute(idempotency.insert(), self.identity | row)
+        if tx.node.database.is_sqlite:
+            tx.execute(idempotency.insert(), self.identity | row)
+        else:
+            _KEEP.count(tx.connection, **self.identity, **row)
 
     def amend(self, database: Database, body: bytes) -> None:
         """Store what the client finally saw, where an outside call finished the answer."""
@@ -67,6 +76,17 @@ def _is_this(suffix: str = "") -> list[Any]:
     return [idempotency.c[name] == sa.bindparam(f"{name}{suffix}") for name in names]
 
 
-_TRY_LOCK = sa.text("SELECT pg_try_advisory_xact_lock(:n)")
-_STORED = sa.select(idempotency).where(*_is_this())
+_STORED = sa.select(
+    idempotency.c.fingerprint, idempotency.c.status, idempotency.c.headers, idempotency.c.body
+).where(*_is_this())
+# Two statements: what the lock's last holder wrote is seen only by one that begins after it was got.
+_TRY_LOCK = Hot("SELECT pg_try_advisory_xact_lock(%(number)s::bigint)")
+_STORED_HOT = Hot(
+    "SELECT fingerprint, status, headers, body FROM idempotency"
+    " WHERE principal = %(principal)s AND route = %(route)s AND key = %(key)s"
+)
+_KEEP = Hot(
+    "INSERT INTO idempotency (principal, route, key, fingerprint, status, headers, body, created_at)"
+    " VALUES (%(principal)s, %(route)s, %(key)s, %(fingerprint)s, %(status)s, %(headers)s, %(body)s, %(created_at)s)"
+)
 _AMEND = idempotency.update().where(*_is_this("_")).values(body=sa.bindparam("body"))

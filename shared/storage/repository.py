@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 
 from shared.kernel.errors import NotFound
 from shared.storage.database import StaleRow
+from shared.storage.hot import Hot
 from shared.storage.types import Body
 from shared.storage.unit_of_work import UnitOfWork
 
@@ -68,6 +69,11 @@ class Repository(Generic[T]):
         self.key_column: sa.Column[str] = next(iter(table.primary_key.columns))
         self._decoder = msgspec.json.Decoder(kind)
         self._encode = msgspec.json.Encoder().encode
+        name = self.key_column.name
+        self._load_hot = Hot(
+            f'SELECT "{name}", version, body FROM "{table.name}"'  # noqa: S608  (names of our own)
+            f' WHERE "{name}" = ANY(%(keys)s::varchar[]) ORDER BY "{name}" FOR UPDATE'
+        )
         self._update = (
             table.update()
             .where(self.key_column == sa.bindparam("k_"), table.c.version == sa.bindparam("v_"))

@@ -24,6 +24,7 @@ from shared.kernel import clock
 from shared.kernel.ids import new_id
 from shared.kernel.settings import Settings
 from shared.storage.database import Database, is_conflict, is_duplicate
+from shared.storage.hot import Hot
 from shared.storage.types import aggregate_seq, event_log, intent, outbox, timer
 from shared.storage.vault import Vault
 from shared.telemetry.faults import crash_point
@@ -125,7 +126,10 @@ class UnitOfWork:
     def now(self) -> datetime:
         """Business time, the same throughout one transaction."""
         if self._now is None:
-            self._now = self.node.database.now(self.connection)
+            if self.node.database.is_sqlite:
+                self._now = self.node.database.now(self.connection)
+            else:
+                self._now = _NOW.rows(self.connection)[0][0]
         return self._now
 
     def execute(self, statement: sa.Executable, parameters: Any = None) -> sa.CursorResult[Any]:
@@ -184,6 +188,13 @@ class UnitOfWork:
             if due_at is not None
         ]
         gone = [{"a": aggregate, "n": name} for (aggregate, name), (due_at, _) in changes if due_at is None]
+        if not self.node.database.is_sqlite:
+            if moved:
+                _SET_TIMERS.count(self.connection, **{name: [row[name] for row in moved] for name in moved[0]})
+            if gone:
+                _DELETE_TIMERS.count(self.connection, a=[row["a"] for row in gone], n=[row["n"] for row in gone])
+            self.spoke = self.spoke or bool(moved)
+            return
         if moved:
             statement = self.insert(timer)
             self.connection.execute(
@@ -268,6 +279,47 @@ class UnitOfWork:
 
 _DELETE_TIMER = timer.delete().where(timer.c.aggregate == sa.bindparam("a"), timer.c.name == sa.bindparam("n"))
 _INSERT_LOG = sa.insert(event_log).returning(event_log.c.pos, event_log.c.partition_key, sort_by_parameter_order=True)
+_NOW = Hot("SELECT clock_timestamp() + coalesce((SELECT seconds FROM clock_offset), 0) * interval '1 second'")
+_NUMBER = Hot(
+    """
+    INSERT INTO aggregate_seq (agg_type, agg_id, last)
+    SELECT * FROM unnest(%(kinds)s::varchar[], %(keys)s::varchar[], %(counts)s::integer[])
+    ON CONFLICT (agg_type, agg_id) DO UPDATE SET last = aggregate_seq.last + excluded.last
+    RETURNING agg_type, agg_id, last
+    """
+)
+# Positions are drawn after the sort, so they follow the order of the facts.
+_TELL = Hot(
+    """
+    WITH told AS (
+        INSERT INTO event_log (event_id, agg_type, agg_id, agg_seq, type, routing_key, partition_key, body,
+                               correlation_id, causation_id, created_at)
+        SELECT event_id, agg_type, agg_id, agg_seq, type, routing_key, partition_key, body,
+               correlation_id, causation_id, created_at
+        FROM unnest(%(event_id)s::varchar[], %(agg_type)s::varchar[], %(agg_id)s::varchar[], %(agg_seq)s::integer[],
+                    %(type)s::varchar[], %(routing_key)s::varchar[], %(partition_key)s::varchar[], %(body)s::bytea[],
+                    %(correlation_id)s::varchar[], %(causation_id)s::varchar[], %(created_at)s::timestamptz[])
+             WITH ORDINALITY AS fact (event_id, agg_type, agg_id, agg_seq, type, routing_key, partition_key, body,
+                                      correlation_id, causation_id, created_at, turn)
+        ORDER BY turn
+        RETURNING pos, partition_key
+    )
+    INSERT INTO outbox (pos, partition_key) SELECT pos, partition_key FROM told
+    """
+)
+_SET_TIMERS = Hot(
+    """
+    INSERT INTO timer (aggregate, name, due_at, cause)
+    SELECT * FROM unnest(%(aggregate)s::varchar[], %(name)s::varchar[], %(due_at)s::timestamptz[], %(cause)s::varchar[])
+    ON CONFLICT (aggregate, name) DO UPDATE SET
+        due_at = excluded.due_at, cause = excluded.cause, generation = timer.generation + 1,
+        attempts = 0, not_before = NULL, error = NULL
+    """
+)
+_DELETE_TIMERS = Hot(
+    "DELETE FROM timer USING unnest(%(a)s::varchar[], %(n)s::varchar[]) AS gone (aggregate, name)"
+    " WHERE timer.aggregate = gone.aggregate AND timer.name = gone.name"
+)
 _open = threading.local()
 
 
