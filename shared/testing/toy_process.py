@@ -24,7 +24,7 @@ from shared.testing.worlds import make_node
 
 
 def main() -> int:
-    given = json.loads(sys.argv[1])
+    given, parent = json.loads(sys.argv[1]), os.getppid()  # who ends with its parent is never forgotten
     logs.configure("toys")
     folder = Path(given["folder"])
     made = {"account": toys.account, "inventory": toys.inventory}
@@ -37,7 +37,8 @@ def main() -> int:
     if given["broker_url"] == "embedded:":
         dispatcher = Dispatcher(fleet, folder / "dispatcher.lock")
         dispatcher.start()
-        stop.wait()
+        while not stop.wait(0.5) and os.getppid() == parent:
+            continue
         dispatcher.stop()
         return 0
     subscribed = frozenset(key for make in made.values() for key in make().on.bindings())
@@ -45,7 +46,7 @@ def main() -> int:
     workers = [Worker(service, node, subscribed=subscribed, ttl=ttl) for service, node in fleet]
     for worker in workers:
         worker.start()
-    while not stop.wait(0.1) and not any(worker.stopping.is_set() for worker in workers):
+    while not stop.wait(0.1) and os.getppid() == parent and not any(worker.stopping.is_set() for worker in workers):
         continue
     for worker in workers:
         worker.stopping.set()

@@ -60,8 +60,8 @@ def test_a_store_that_dies_is_waited_for_and_nothing_is_lost_or_given_up(rabbit_
             assert numbers == sorted(numbers)
         assert not world.kept()
     finally:
-        world.close()
         server.stop()
+        world.close()
         gc.collect()  # connections whose server was killed complain here, and not in somebody else's test
 
 
