@@ -60,6 +60,7 @@ def quote(tx: UnitOfWork, who: Principal, wish: dict[str, Any]) -> Quote:
     address = wish["delivery"]
     wanted = [(offers[sku], qty) for sku, qty in quantities.items()]
     currency, orders = pricing.price_orders(wanted, terms, freight, address["region"])
+    store.plan_sweep(tx)
     return store.quotes.add(
         tx,
         Quote(

@@ -86,3 +86,10 @@ def _install(name: str, deed: Callable[[OrderGroup, str, datetime], Facts]) -> N
 
 for _name, _deed in DEEDS.items():
     _install(_name, _deed)
+
+
+@due("sweep_quotes", lock=lambda tx, days: None)
+def sweep_quotes(tx: UnitOfWork, day: str) -> None:
+    """Promises of prices that nobody can take up any more, with the addresses in them, are not kept."""
+    if store.forget_quotes(tx):
+        tx.set_timer(day, "sweep_quotes", tx.now())

@@ -3,6 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
+from services.order import store
 from services.order.app import service
 from services.order.tests import makers
 from shared.contracts.order import (
@@ -44,7 +45,8 @@ def view(buyer, order):
 
 def waiting(stage):
     with stage.node.database.read() as connection:
-        return sorted(name for (name,) in connection.execute(sa.select(timer.c.name)))
+        names = connection.execute(sa.select(timer.c.name).where(timer.c.name != "sweep_quotes")).scalars()
+        return sorted(names)
 
 
 def test_an_order_that_does_not_leave_in_time_says_whom_it_waits_for(stage, buyer, red):
@@ -137,3 +139,13 @@ def test_only_unpaid_orders_show_the_deadline_of_their_groups_payment(stage, buy
 
     assert view(buyer, red)["deadlines"] == {}
     assert list(view(buyer, blue)["deadlines"]) == ["pay_by"]
+
+
+def test_quotes_nobody_took_up_are_forgotten_and_what_was_placed_is_not(stage, buyer, red):
+    makers.ask_quote(buyer, "p-red-1")
+    stage.advance(days=3)
+    with stage.node.database.read() as connection:
+        left = connection.execute(sa.select(sa.func.count()).select_from(store.quotes.table)).scalar()
+
+    assert left == 0
+    assert view(buyer, red)["state"] == "CONFIRMED"
