@@ -66,13 +66,13 @@ def get_group(reading: Reading, who: Principal, group_no: str) -> dict[str, Any]
 
 @door.get("/orders", who={BUYER}, query=ListQuery, answer=OrderList)
 def list_orders(reading: Reading, who: Principal, query: dict[str, Any]) -> dict[str, Any]:
-    """The buyer's own orders."""
+    """The buyer's own orders, newest first."""
     return queries.list_orders(reading, who, query, as_seller=False)
 
 
 @door.get("/shop/orders", who={SELLER}, query=ListQuery, answer=OrderList)
 def list_shop_orders(reading: Reading, who: Principal, query: dict[str, Any]) -> dict[str, Any]:
-    """The orders of the caller's shop."""
+    """The orders of the caller's shop, newest first."""
     return queries.list_orders(reading, who, query, as_seller=True)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,9 +11,12 @@ from services.order import store
 from services.order.domain import policy
 from services.order.domain.group import Order, OrderGroup
 from services.order.domain.states import BEFORE_PAYMENT, State
+from shared.kernel.errors import Invalid
 from shared.kernel.ids import is_group_number
 from shared.web.auth import OPERATOR, Principal
 from shared.web.door import Reading, page
+
+_EPOCH, _TICK = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
 def group_for(reading: Reading, who: Principal, group_no: str) -> OrderGroup:
@@ -31,16 +34,26 @@ def order_for(reading: Reading, who: Principal, order_no: str) -> tuple[OrderGro
 
 
 def list_orders(reading: Reading, who: Principal, query: dict[str, Any], *, as_seller: bool) -> dict[str, Any]:
-    """The caller's own orders (as buyer, or as the shop), in order of their numbers."""
+    """The caller's own orders (as buyer, or as the shop), newest first. Raises Invalid on a cursor not of ours."""
     index = store.order_index
     mine = index.c.seller_id == who.seller_id if as_seller else index.c.buyer_id == who.account_id
-    wanted = sa.select(index).where(mine).order_by(index.c.order_no).limit(query["limit"] + 1)
+    newest = index.c.placed_at.desc(), index.c.order_no.desc()
+    wanted = sa.select(index).where(mine).order_by(*newest).limit(query["limit"] + 1)
     if query["state"]:
         wanted = wanted.where(index.c.state == query["state"])
     if query["after"]:
-        wanted = wanted.where(index.c.order_no > query["after"])
+        placed_at, order_no = _read_cursor(query["after"])
+        earlier = sa.and_(index.c.placed_at == placed_at, index.c.order_no < order_no)
+        wanted = wanted.where(sa.or_(index.c.placed_at < placed_at, earlier))
     rows = [dict(row._mapping) for row in reading.execute(wanted)]
-    return page(rows, query["limit"], lambda row: str(row["order_no"]))
+    return page(rows, query["limit"], lambda row: f"{(row['placed_at'] - _EPOCH) // _TICK}.{row['order_no']}")
+
+
+def _read_cursor(cursor: str) -> tuple[datetime, str]:
+    ticks, _, order_no = cursor.partition(".")
+    if not (ticks.isascii() and ticks.isdecimal() and len(ticks) < 18):
+        raise Invalid(field="after")
+    return _EPOCH + int(ticks) * _TICK, order_no
 
 
 def timeline(reading: Reading, order: Order, group: OrderGroup) -> dict[str, Any]:
@@ -118,7 +131,7 @@ _PLAIN = (
 def payment_status(group: OrderGroup, order: Order) -> str:
     if order.refunded_amount:
         return "refunded" if order.refunded_amount >= order.paid_amount else "partially_refunded"
-    if order.paid_amount or (not order.payable and order.state is not State.PLACED):
+    if order.paid_amount or (not order.payable and order.state not in (State.PLACED, State.CANCELLED)):
         return "paid"
     if group.payment_method == "cod" and not order.over:
         return "cod_pending"
@@ -126,13 +139,13 @@ def payment_status(group: OrderGroup, order: Order) -> str:
 
 
 def fulfilment_status(order: Order) -> str:
+    if order.all_arrived:
+        return "delivered"
     states = [parcel.state for parcel in order.parcels.values() if parcel.state != "cancelled"]
     if not states:
         return "none"
     if any(state in ("refused", "returned") for state in states):
         return "returning"
-    if all(state == "delivered" for state in states):
-        return "delivered"
     gone = [state in ("shipped", "failed", "delivered", "lost") for state in states]
     if all(gone):
         return "shipped"

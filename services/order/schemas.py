@@ -194,7 +194,7 @@ class OrderList(View):
 
 class ListQuery(Schema):
     state = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=24))
-    after = fields.String(load_default="", validate=validate.Length(max=32))
+    after = fields.String(load_default="", validate=validate.Length(max=64))
     limit = fields.Integer(load_default=20, validate=validate.Range(1, 100))
 
 

@@ -20,10 +20,10 @@ order_index = sa.Table(
     sa.Column("seller_id", sa.String(64), nullable=False),
     sa.Column("state", sa.String(24), nullable=False),
     sa.Column("placed_at", Moment, nullable=False),
-    sa.Index("order_index_buyer", "buyer_id", "order_no"),
-    sa.Index("order_index_seller", "seller_id", "state", "order_no"),
+    sa.Index("order_index_buyer", "buyer_id", "placed_at", "order_no"),
+    sa.Index("order_index_seller", "seller_id", "placed_at", "order_no"),
 )
-"""One row an order, for lists: who, which shop, in which state."""
+"""One row an order, for lists: who, which shop, in which state (which is in no index: it changes often)."""
 
 history = sa.Table(
     "order_history",

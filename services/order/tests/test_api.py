@@ -125,17 +125,18 @@ def test_an_order_is_seen_by_its_buyer_its_shop_and_operators_only(stage):
     assert makers.buyer(stage).get(f"/v1/groups/{group['group_no']}").status == 404
     assert buyer.get("/v1/orders/G0000000000000000-1").status == 404
     assert [row["order_no"] for row in shop.get("/v1/shop/orders").json["items"]] == [red]
-    assert [row["order_no"] for row in buyer.get("/v1/orders").json["items"]] == [red, blue]
+    assert [row["order_no"] for row in buyer.get("/v1/orders").json["items"]] == [blue, red]
 
 
-def test_lists_come_in_pages(stage):
+def test_lists_come_in_pages_newest_first(stage):
     buyer = makers.buyer(stage)
-    placed = sorted(makers.place(buyer, "p-red-1")["orders"][0]["order_no"] for _ in range(5))
+    placed = [makers.place(buyer, "p-red-1")["orders"][0]["order_no"] for _ in range(5)]
     first = buyer.get("/v1/orders?limit=3").json
     rest = buyer.get(f"/v1/orders?limit=3&after={first['next']}").json
 
-    assert [row["order_no"] for row in first["items"] + rest["items"]] == placed
+    assert [row["order_no"] for row in first["items"] + rest["items"]] == placed[::-1]
     assert rest["next"] is None
+    assert buyer.get("/v1/orders?after=nonsense").json["field"] == "after"
 
 
 def test_an_order_says_what_can_be_done_and_what_it_waits_for(stage):
