@@ -31,7 +31,6 @@ jit = off
 """
 _NOT_DURABLE = """
 fsync = off
-synchronous_commit = off
 full_page_writes = off
 autovacuum_naptime = 15min
 """
