@@ -53,6 +53,24 @@ class _Loaded(Generic[T]):
         self.repository.write(tx, self.kept)
 
 
+class _HotTexts:
+    """The three statements of one repository for PostgreSQL."""
+
+    def __init__(self, table: sa.Table, key: str) -> None:
+        names = [column.name for column in table.columns]
+        listed = ", ".join(f'"{name}"' for name in names)
+        given = ", ".join(f"%({name})s" for name in names)
+        changed = ", ".join(f'"{name}" = %({name})s' for name in names if name != key)
+        self.load = Hot(
+            f'SELECT "{key}", version, body FROM "{table.name}"'  # noqa: S608  (names of our own)
+            f' WHERE "{key}" = ANY(%(keys)s::varchar[]) ORDER BY "{key}" FOR UPDATE'
+        )
+        self.insert = Hot(f'INSERT INTO "{table.name}" ({listed}) VALUES ({given})')  # noqa: S608
+        self.update = Hot(
+            f'UPDATE "{table.name}" SET {changed} WHERE "{key}" = %(k_)s AND version = %(v_)s'  # noqa: S608
+        )
+
+
 class Repository(Generic[T]):
     """`columns(thing)` gives the search columns' values; `key(thing)` its id. `missing` is raised by `get`."""
 
@@ -69,11 +87,7 @@ class Repository(Generic[T]):
         self.key_column: sa.Column[str] = next(iter(table.primary_key.columns))
         self._decoder = msgspec.json.Decoder(kind)
         self._encode = msgspec.json.Encoder().encode
-        name = self.key_column.name
-        self._load_hot = Hot(
-            f'SELECT "{name}", version, body FROM "{table.name}"'  # noqa: S608  (names of our own)
-            f' WHERE "{name}" = ANY(%(keys)s::varchar[]) ORDER BY "{name}" FOR UPDATE'
-        )
+        self._hot = _HotTexts(table, self.key_column.name)
         self._update = (
             table.update()
             .where(self.key_column == sa.bindparam("k_"), table.c.version == sa.bindparam("v_"))
@@ -110,15 +124,14 @@ class Repository(Generic[T]):
         mine = self._loaded(tx).kept
         wanted = sorted({key for key in keys if key not in mine})
         if wanted:
-            statement = (
-                sa.select(self.key_column, self.table.c.version, self.table.c.body)
-                .where(tx.among(self.key_column, wanted))
-                .order_by(self.key_column)
-                .with_for_update()
-            )
-            rows: Iterable[Any] = tx.execute(statement)
-            for key, version, body in rows:
+            for key, version, body in self._rows(tx, wanted):
                 mine[key] = _Kept(self._decoder.decode(body), version, bytes(body))
+
+    def _rows(self, tx: UnitOfWork, keys: list[str]) -> Iterable[Any]:
+        if not tx.node.database.is_sqlite:
+            return self._hot.load.rows(tx.connection, keys=keys)
+        statement = sa.select(self.key_column, self.table.c.version, self.table.c.body)
+        return tx.execute(statement.where(self.key_column.in_(keys)).order_by(self.key_column))
 
     def add(self, tx: UnitOfWork, thing: T) -> T:
         """Keep a new aggregate. A second one with the same key fails the transaction when it is written."""
@@ -150,6 +163,12 @@ class Repository(Generic[T]):
             else:
                 changed.append({"k_": key, "v_": entry.version, **row})
             entry.version, entry.bytes = entry.version + 1, body
+        if not tx.node.database.is_sqlite:
+            if new:
+                self._hot.insert.many(tx.connection, new)
+            if changed and self._hot.update.many(tx.connection, changed) != len(changed):
+                raise StaleRow(f"{self.table.name}: somebody else was faster")
+            return
         if new:
             tx.execute(self.table.insert(), new)
         if changed and tx.execute(self._update, changed).rowcount != len(changed):

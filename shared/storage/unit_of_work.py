@@ -262,12 +262,21 @@ class UnitOfWork:
                     "created_at": created,
                 }
             )
-        written = self.connection.execute(_INSERT_LOG, rows)
-        self.connection.execute(sa.insert(outbox), [{"pos": pos, "partition_key": key} for pos, key in written.all()])
+        if self.node.database.is_sqlite:
+            pointers = self.connection.execute(_INSERT_LOG, rows).all()
+            self.connection.execute(sa.insert(outbox), [{"pos": pos, "partition_key": key} for pos, key in pointers])
+        else:
+            _TELL.count(self.connection, **{name: [row[name] for row in rows] for name in rows[0]})
         self.spoke = True
 
     def _next_sequences(self, counts: Counter[tuple[str, str]]) -> dict[tuple[str, str], int]:
         """Reserve sequence numbers; answers the last number already used, per aggregate."""
+        if not self.node.database.is_sqlite:
+            abouts = sorted(counts)
+            kinds, keys = [kind for kind, _ in abouts], [key for _, key in abouts]
+            numbers = [counts[about] for about in abouts]
+            reserved = _NUMBER.rows(self.connection, kinds=kinds, keys=keys, counts=numbers)
+            return {(kind, key): last - counts[kind, key] for kind, key, last in reserved}
         insert = self.insert(aggregate_seq)
         statement = insert.on_conflict_do_update(
             index_elements=[aggregate_seq.c.agg_type, aggregate_seq.c.agg_id],
