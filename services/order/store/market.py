@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 
 from services.order.domain.pricing import Freight, Offer, SellerTerms
 from services.order.store.tables import freight_template, offer, seller
+from shared.storage.hot import Hot
 from shared.storage.unit_of_work import UnitOfWork
 
 
@@ -18,19 +20,25 @@ def market(tx: UnitOfWork, skus: list[str]) -> tuple[dict[str, Offer], dict[str,
     offers: dict[str, Offer] = {}
     terms: dict[str, SellerTerms] = {}
     freight: dict[str, Freight] = {}
-    for row in tx.execute(_MARKET.where(tx.among(offer.c.sku, skus))).all():
-        values: tuple[Any, ...] = tuple(row)
-        found = offers[row.sku] = Offer(*values[:-2])
+    for *values, shop, template in _rows(tx, _MARKET, _MARKET_HOT, skus):
+        found = Offer(*values)
+        offers[found.sku] = found
         if found.seller_id not in terms:
-            terms[found.seller_id] = _terms.decode(row.terms)
-            if row.body is not None:
-                freight[found.seller_id] = _freight.decode(row.body)
+            terms[found.seller_id] = _terms.decode(shop)
+            if template is not None:
+                freight[found.seller_id] = _freight.decode(template)
     return offers, terms, freight
 
 
 def on_sale(tx: UnitOfWork, skus: list[str]) -> set[str]:
     """Those of `skus` that are on sale now, by shops that may sell."""
-    return set(tx.execute(_ON_SALE.where(tx.among(offer.c.sku, skus))).scalars())
+    return {str(sku) for (sku,) in _rows(tx, _ON_SALE, _ON_SALE_HOT, skus)}
+
+
+def _rows(tx: UnitOfWork, plain: sa.Select[Any], hot: Hot, skus: list[str]) -> Sequence[Sequence[Any]]:
+    if tx.node.database.is_sqlite:
+        return tx.execute(plain.where(offer.c.sku.in_(skus))).all()
+    return hot.rows(tx.connection, skus=skus)
 
 
 def freight_of(tx: UnitOfWork, seller_id: str) -> Freight | None:
@@ -77,12 +85,21 @@ def keep_freight(tx: UnitOfWork, freight: Freight) -> None:
 _terms = msgspec.json.Decoder(SellerTerms)
 _freight = msgspec.json.Decoder(Freight)
 
+_FIELDS = [field.name for field in dataclasses.fields(Offer)]
 _ON_SALE = (
     sa.select(offer.c.sku).join(seller, seller.c.seller_id == offer.c.seller_id).where(offer.c.listed, seller.c.active)
 )
+_ON_SALE_HOT = Hot(
+    "SELECT sku FROM offer JOIN seller USING (seller_id) WHERE sku = ANY(%(skus)s::varchar[]) AND listed AND active"
+)
 _MARKET = (
-    sa.select(*(offer.c[field.name] for field in dataclasses.fields(Offer)), seller.c.terms, freight_template.c.body)
+    sa.select(*(offer.c[name] for name in _FIELDS), seller.c.terms, freight_template.c.body)
     .join(seller, seller.c.seller_id == offer.c.seller_id)
     .outerjoin(freight_template, freight_template.c.seller_id == offer.c.seller_id)
     .where(offer.c.listed, seller.c.active)
+)
+_MARKET_HOT = Hot(
+    f"SELECT {', '.join(_FIELDS)}, terms, body"  # noqa: S608  (names of our own)
+    " FROM offer JOIN seller USING (seller_id) LEFT JOIN freight_template USING (seller_id)"
+    " WHERE sku = ANY(%(skus)s::varchar[]) AND listed AND active"
 )
