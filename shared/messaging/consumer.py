@@ -226,9 +226,7 @@ class Consumer:
         return {event_id for (event_id,) in tx.execute(statement, rows)}
 
     def _unclaim(self, tx: UnitOfWork, message: Message) -> None:
-        tx.execute(
-            inbox.delete().where(inbox.c.consumer == self.on.consumer, inbox.c.event_id == message.event_id)
-        )
+        tx.execute(inbox.delete().where(inbox.c.consumer == self.on.consumer, inbox.c.event_id == message.event_id))
 
     def _standing(self, tx: UnitOfWork, messages: Sequence[Message]) -> Sequence[Any]:
         """Kept rows that concern these messages: the same event, the same aggregate, or early in the same partition."""

@@ -93,7 +93,11 @@ class DeadLetters:
     def _note(self, tx: UnitOfWork, action: str, no: int, event_id: str = "") -> None:
         tx.execute(
             audit.insert().values(
-                at=clock.machine_now(), actor=self.actor, action=action, object=f"{no} {event_id}".strip()[:128],
-                result="done", request_id="",
+                at=clock.machine_now(),
+                actor=self.actor,
+                action=action,
+                object=f"{no} {event_id}".strip()[:128],
+                result="done",
+                request_id="",
             )  # fmt: skip
         )

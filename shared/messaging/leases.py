@@ -71,9 +71,7 @@ class Held:
 _FENCE = sa.select(lease.c.epoch).where(
     lease.c.name == sa.bindparam("n"), lease.c.owner == sa.bindparam("o"), lease.c.epoch == sa.bindparam("e")
 )
-_FENCE_HOT = Hot(
-    "SELECT epoch FROM lease WHERE name = %(name)s AND owner = %(owner)s AND epoch = %(epoch)s FOR SHARE"
-)
+_FENCE_HOT = Hot("SELECT epoch FROM lease WHERE name = %(name)s AND owner = %(owner)s AND epoch = %(epoch)s FOR SHARE")
 
 
 def owner_name() -> str:
@@ -134,9 +132,7 @@ def _take(database: Database, connection: sa.Connection, name: str, owner: str, 
 
 
 def _mine(held: Lease) -> sa.Update:
-    return lease.update().where(
-        lease.c.name == held.name, lease.c.owner == held.owner, lease.c.epoch == held.epoch
-    )
+    return lease.update().where(lease.c.name == held.name, lease.c.owner == held.owner, lease.c.epoch == held.epoch)
 
 
 def _insert(database: Database) -> Any:

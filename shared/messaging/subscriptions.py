@@ -1,19 +1,19 @@
 """What a service listens to and what it does when time or the outside world answers: three small registries.
 
-    on = Subscriptions("order")
+on = Subscriptions("order")
 
-    @on(StockReserved)
-    def note_stock(event: StockReserved, tx: UnitOfWork) -> None: ...
+@on(StockReserved)
+def note_stock(event: StockReserved, tx: UnitOfWork) -> None: ...
 
-    due = Timers()
+due = Timers()
 
-    @due("payment_deadline", lock=store.groups.lock)
-    def ask_the_arbiter(tx: UnitOfWork, group_no: str) -> None: ...
+@due("payment_deadline", lock=store.groups.lock)
+def ask_the_arbiter(tx: UnitOfWork, group_no: str) -> None: ...
 
-    calls = Intents()
+calls = Intents()
 
-    @calls("open_attempt", settle=note_opened)
-    def open_attempt(node: Node, intent: Intent) -> Any: ...
+@calls("open_attempt", settle=note_opened)
+def open_attempt(node: Node, intent: Intent) -> Any: ...
 """
 
 from __future__ import annotations

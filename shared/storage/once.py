@@ -76,9 +76,9 @@ def _is_this(suffix: str = "") -> list[Any]:
     return [idempotency.c[name] == sa.bindparam(f"{name}{suffix}") for name in names]
 
 
-_STORED = sa.select(
-    idempotency.c.fingerprint, idempotency.c.status, idempotency.c.headers, idempotency.c.body
-).where(*_is_this())
+_STORED = sa.select(idempotency.c.fingerprint, idempotency.c.status, idempotency.c.headers, idempotency.c.body).where(
+    *_is_this()
+)
 # Two statements: what the lock's last holder wrote is seen only by one that begins after it was got.
 _TRY_LOCK = Hot("SELECT pg_try_advisory_xact_lock(%(number)s::bigint)")
 _STORED_HOT = Hot(

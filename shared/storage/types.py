@@ -79,7 +79,9 @@ outbox = sa.Table(
     sa.Column("next_at", Moment, nullable=True),
     sa.Column("last_error", sa.String(500), nullable=True),
     sa.Index(
-        "outbox_waiting", "next_at", postgresql_where=sa.text("next_at IS NOT NULL"),
+        "outbox_waiting",
+        "next_at",
+        postgresql_where=sa.text("next_at IS NOT NULL"),
         sqlite_where=sa.text("next_at IS NOT NULL"),
     ),
 )

@@ -18,9 +18,7 @@ from shared.web.door import Door, note_denial
 door = Door("account", __name__, description="People, sessions, delivery addresses and shops")
 
 
-def prove(
-    node: Node, who: Principal | None, action: str, one: Try, password: str, then: Callable[[], Any]
-) -> Any:
+def prove(node: Node, who: Principal | None, action: str, one: Try, password: str, then: Callable[[], Any]) -> Any:
     """Answer `then()` when the counted try's password is right. Holds no transaction.
 
     Raises TooManyTries, WrongCredentials; both leave a row in the audit trail.

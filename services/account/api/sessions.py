@@ -25,9 +25,7 @@ def post_session(tx: UnitOfWork, who: Principal | None, body: dict[str, Any]) ->
     return None, {}, lambda: prove(node, None, "POST /sessions", one, body["password"], sign_in)
 
 
-@door.post(
-    "/sessions/refresh", who=ANYONE, body=schemas.Refresh, answer=schemas.TokensView, status=201, key="none"
-)
+@door.post("/sessions/refresh", who=ANYONE, body=schemas.Refresh, answer=schemas.TokensView, status=201, key="none")
 def post_refresh(tx: UnitOfWork, who: Principal | None, body: dict[str, Any]) -> Any:
     """New tokens for a refresh token, which serves once. One that comes twice ends its session."""
     found = commands.sessions.refresh(tx, body["refresh_token"])

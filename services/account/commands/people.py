@@ -58,9 +58,7 @@ def register(
     return account
 
 
-def register_operator(
-    tx: UnitOfWork, *, email: str, password_hash: str, full_name: str, locale: str
-) -> str | None:
+def register_operator(tx: UnitOfWork, *, email: str, password_hash: str, full_name: str, locale: str) -> str | None:
     """Open an operator's account, by command line only. Answers its id; None when this operator exists
     already.
 

@@ -95,9 +95,7 @@ def end_session(tx: UnitOfWork, account_id: str, session_id: str) -> None:
     _revoke(tx, account_id, [session_id])
 
 
-def _count(
-    tx: UnitOfWork, email_hash: str, network: str, account_id: str | None, password_hash: str | None
-) -> Try:
+def _count(tx: UnitOfWork, email_hash: str, network: str, account_id: str | None, password_hash: str | None) -> Try:
     now = clock.machine_now()
     network_key = keyring.lookup(tx.settings.secret, "network", keyring.network(network))
     tries = sessions.count_tries(tx, [email_hash, network_key], now)

@@ -49,9 +49,7 @@ def reject_shop(tx: UnitOfWork, operator_id: str, seller_id: str, reason: str) -
     return shop
 
 
-def suspend_shop(
-    tx: UnitOfWork, operator_id: str, seller_id: str, reason: str, until: datetime | None
-) -> Shop:
+def suspend_shop(tx: UnitOfWork, operator_id: str, seller_id: str, reason: str, until: datetime | None) -> Shop:
     """Stop the shop from selling. Raises NoSuchShop, WrongShopState, SuspensionInPast."""
     shop = shops.shops.get(tx, seller_id)
     tx.emit(shop.suspend(reason, until, tx.now()))

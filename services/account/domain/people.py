@@ -74,9 +74,7 @@ def normal_email(text: str) -> str:
     """The one spelling under which an address is known: NFC, IDNA domain, all lower case. Raises
     EmailInvalid."""
     try:
-        found = validate_email(
-            text.strip(), check_deliverability=False, allow_smtputf8=True, test_environment=True
-        )
+        found = validate_email(text.strip(), check_deliverability=False, allow_smtputf8=True, test_environment=True)
     except EmailNotValidError as error:
         raise EmailInvalid(field="email") from error
     return found.normalized.lower()

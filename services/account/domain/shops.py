@@ -95,9 +95,7 @@ class Shop:
             raise SuspensionInPast(field="until")
         self._move("suspend")
         self.reason, self.suspended_until = reason, until
-        return SellerSuspended(
-            seller_id=self.seller_id, account_id=self.account_id, reason=reason, until=until
-        )
+        return SellerSuspended(seller_id=self.seller_id, account_id=self.account_id, reason=reason, until=until)
 
     def change(self, expected: int | None, settings: dict[str, Any]) -> list[SellerApproved]:
         """Set the given settings. While suspended nothing is said: SellerApproved would lift the suspension.

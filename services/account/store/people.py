@@ -48,9 +48,7 @@ def email_hash_of(tx: UnitOfWork, account_id: str) -> str | None:
 
 
 def set_password_hash(tx: UnitOfWork, account_id: str, password_hash: str) -> None:
-    tx.execute(
-        credential.update().where(credential.c.account_id == account_id).values(password_hash=password_hash)
-    )
+    tx.execute(credential.update().where(credential.c.account_id == account_id).values(password_hash=password_hash))
 
 
 def list_address_ids(tx: UnitOfWork, account_id: str) -> list[str]:

@@ -52,19 +52,14 @@ def forget_tries(tx: UnitOfWork, account_key: str, network_key: str, now: dateti
     for key in sorted(right):
         tx.execute(right[key])
     stale = (
-        sa.select(columns.key)
-        .where(columns.since < now - 2 * TRY_WINDOW)
-        .limit(20)
-        .with_for_update(skip_locked=True)
+        sa.select(columns.key).where(columns.since < now - 2 * TRY_WINDOW).limit(20).with_for_update(skip_locked=True)
     )
     tx.execute(login_try.delete().where(columns.key.in_(stale)))
 
 
 def open_session(tx: UnitOfWork, session_id: str, account_id: str, now: datetime) -> None:
     """Keep a new session, and forget this account's that have run out."""
-    dead = sa.select(session.c.session_id).where(
-        session.c.account_id == account_id, session.c.expires_at <= now
-    )
+    dead = sa.select(session.c.session_id).where(session.c.account_id == account_id, session.c.expires_at <= now)
     tx.execute(refresh_token.delete().where(refresh_token.c.session_id.in_(dead)))
     tx.execute(session.delete().where(session.c.account_id == account_id, session.c.expires_at <= now))
     row = {"created_at": now, "used_at": now, "expires_at": now + SESSION_LIFE}

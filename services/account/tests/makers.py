@@ -25,9 +25,7 @@ def home(**more: Any) -> dict[str, Any]:
     return address | more
 
 
-def sign_in(
-    stage: Stage, email: str = "li.lei@caravan.example", password: str = PASSWORD, **headers
-) -> Answer:
+def sign_in(stage: Stage, email: str = "li.lei@caravan.example", password: str = PASSWORD, **headers) -> Answer:
     return stage.caller().post("/v1/sessions", {"email": email, "password": password}, **headers)
 
 

@@ -74,9 +74,7 @@ def test_ten_tries_are_free_and_the_eleventh_waits_for_the_window():
 
 
 def test_neighbours_in_one_ipv6_subscription_are_one_network():
-    assert (
-        keyring.network("2001:db8:1:2::1") == keyring.network("2001:db8:1:2:ffff::9") == "2001:db8:1:2::/64"
-    )
+    assert keyring.network("2001:db8:1:2::1") == keyring.network("2001:db8:1:2:ffff::9") == "2001:db8:1:2::/64"
     assert keyring.network("::ffff:192.0.2.7") == keyring.network("192.0.2.7") == "192.0.2.7"
     assert keyring.network("nonsense") == "unknown"
 

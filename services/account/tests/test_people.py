@@ -63,9 +63,7 @@ def test_nothing_personal_lies_open_in_the_store(stage):
     me.post("/v1/me/addresses", home())
     me.patch("/v1/me", {"name": "李小雷"})
     sign_in(stage, password="not the right one")
-    needles = [
-        text.encode() for text in ("李雷", "李小雷", "li.lei", "13800138000", "文三路", PASSWORD, "127.0.0.1")
-    ]
+    needles = [text.encode() for text in ("李雷", "李小雷", "li.lei", "13800138000", "文三路", PASSWORD, "127.0.0.1")]
     with stage.node.database.read() as connection:
         for table in [*metadata.sorted_tables, *kit.sorted_tables]:
             for row in connection.execute(sa.select(table)):

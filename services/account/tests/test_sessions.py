@@ -176,9 +176,7 @@ def test_one_key_signs_for_the_whole_deployment_until_it_grows_old(both, wait):
 def test_a_changed_deployment_secret_costs_a_new_key_but_no_sign_in_breaks(stage):
     buyer(stage)
     with stage.node.database.begin() as connection:
-        connection.exec_driver_sql(
-            "UPDATE signing_secret SET sealed = 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'"
-        )
+        connection.exec_driver_sql("UPDATE signing_secret SET sealed = 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'")
     tokens = sign_in(stage)
     assert tokens.status == 201
     assert bearer(stage, tokens.json).get("/v1/me").status == 200

@@ -60,9 +60,7 @@ def test_new_terms_are_told_once_more_in_full(stage):
     seller_id = shop(stage, owner)
     judge.post(f"/v1/shops/{seller_id}/approve")
     version = owner.get(f"/v1/shops/{seller_id}").headers["ETag"]
-    changed = owner.patch(
-        f"/v1/shops/{seller_id}", {"review_over": 500_000, "cod_allowed": False}, If_Match=version
-    )
+    changed = owner.patch(f"/v1/shops/{seller_id}", {"review_over": 500_000, "cod_allowed": False}, If_Match=version)
     assert changed.status == 200
     assert owner.patch(f"/v1/shops/{seller_id}", {"cod_allowed": True}, If_Match=version).status == 412
     last = stage.said(SellerApproved)[-1]

@@ -34,8 +34,6 @@ def test_operators_are_made_by_command_line_alone(stage, monkeypatch):
 def test_a_buyer_is_not_made_an_operator_by_the_way(stage, monkeypatch):
     monkeypatch.setattr(settings, "load", lambda _name: stage.node.settings)
     stage.caller().post("/v1/accounts", registration())
-    result = CliRunner().invoke(
-        create_operator, ["--email", "li.lei@caravan.example"], input="another password\n"
-    )
+    result = CliRunner().invoke(create_operator, ["--email", "li.lei@caravan.example"], input="another password\n")
     assert result.exit_code != 0
     assert sign_in(stage).json["roles"] == ["buyer"]

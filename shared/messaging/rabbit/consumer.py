@@ -130,9 +130,7 @@ class RabbitConsumer:
             self._link.call(acknowledge)  # if it is lost, the inbox drops what comes again
 
     def _open(self) -> None:
-        self._link = Link(
-            self._url, self.queue_name, opened=self._opened, lost=self._lost, prepare=self._prepare
-        )
+        self._link = Link(self._url, self.queue_name, opened=self._opened, lost=self._lost, prepare=self._prepare)
         self._link.start()
 
     def _close(self) -> None:

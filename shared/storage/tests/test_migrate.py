@@ -22,9 +22,7 @@ def scripts_in(folder: Path) -> Path:
     return folder / "migrations"
 
 
-def test_an_empty_store_is_brought_up_and_then_has_no_difference_to_the_code(
-    database_url: str, tmp_path: Path
-) -> None:
+def test_an_empty_store_is_brought_up_and_then_has_no_difference_to_the_code(database_url: str, tmp_path: Path) -> None:
     scripts, database = scripts_in(tmp_path), Database(database_url)
     assert not is_current(database, scripts)
     migrate(database, scripts, mine)

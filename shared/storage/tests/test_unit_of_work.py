@@ -47,9 +47,7 @@ baskets = Repository(
 @pytest.fixture
 def node(database_url: str, tmp_path: Path) -> Iterator[Node]:
     made = Node(
-        Settings(
-            service="account", database_url=database_url, vault_url=f"sqlite:///{tmp_path}/vault.db", pool_size=12
-        )
+        Settings(service="account", database_url=database_url, vault_url=f"sqlite:///{tmp_path}/vault.db", pool_size=12)
     )
     kit.create_all(made.database.engine)
     metadata.create_all(made.database.engine)
@@ -269,9 +267,7 @@ def test_a_store_that_cannot_be_reached_is_away(tmp_path: Path) -> None:
         node.close()
 
 
-def test_a_cut_connection_is_a_store_that_is_away_and_the_next_try_works(
-    postgres_url: str, tmp_path: Path
-) -> None:
+def test_a_cut_connection_is_a_store_that_is_away_and_the_next_try_works(postgres_url: str, tmp_path: Path) -> None:
     node = Node(Settings(service="account", database_url=postgres_url, vault_url=f"sqlite:///{tmp_path}/v.db"))
 
     def cut(tx: UnitOfWork) -> None:
