@@ -116,7 +116,7 @@ def cancel_unpaid(event: PaymentExpired, tx: UnitOfWork) -> None:
 @on(StockReservationExpired)
 def ask_for_the_money(event: StockReservationExpired, tx: UnitOfWork) -> None:
     """Inventory's safety net rang before our own timer did: ask payment now."""
-    tx.emit(*store.heard_of(tx, event.group_no).payment_deadline(tx.now(), "stock_safety"))
+    tx.emit(*store.heard_of(tx, event.group_no).stock_expired(event.order_no, tx.now()))
 
 
 @on(LatePaymentReceived)

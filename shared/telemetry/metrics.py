@@ -19,6 +19,7 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 consumed = Counter("caravan_consumed", "Messages taken from the bus, by what became of them", ["service", "result"])
 handler_seconds = Histogram("caravan_handler_seconds", "Time to handle one batch", ["service"])
 batch_size = Histogram("caravan_batch_size", "Facts handled in one batch", ["service"], buckets=(1, 2, 5, 10, 20, 50))
+unexpected = Counter("caravan_unexpected", "Facts an aggregate's state did not know, by name", ["service", "fact"])
 dead = Counter("caravan_dead", "Messages that became dead rows", ["service", "reason"])
 relay_published = Counter("caravan_relay_published", "Facts the broker confirmed", ["service"])
 relay_failed = Counter("caravan_relay_failed", "Facts nacked, returned or timed out (tried again)", ["service"])

@@ -141,6 +141,14 @@ class Paying(Reviewing):
         self._due("pay_by", None)
         return self._ask_payment(late, reason, now)
 
+    def stock_expired(self, order_no: str, now: datetime) -> Facts:
+        """Inventory's hold ran out before our own deadline rang: the till closes, for the whole group."""
+        order = self.order(order_no)
+        if order.state is State.AWAITING_PAYMENT:
+            return self.payment_deadline(now, "stock_safety")
+        self._note(order, "StockReservationExpired")
+        return []
+
     def ask_again(self, now: datetime) -> Facts:
         """Payment has not answered; the same questions, not a guess."""
         told: Facts = []

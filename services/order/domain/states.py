@@ -93,7 +93,8 @@ MOVES: tuple[Move, ...] = (
     *_beside("LatePaymentReceived", E, "payment refunds by itself", S.CANCELLED, S.AWAITING_PAYMENT),
     *_beside("PaymentExpired", E, "said twice, or cancelled otherwise", S.CANCELLED),
     *_beside("PaymentConfirmed", E, "never meant to be; all of it back", S.CANCELLED, S.CLOSED, says=BACK),
-    *_beside("StockReservationExpired", E, "taken again on confirmation", S.AWAITING_REVIEW, S.CANCELLED),
+    *_beside("StockReservationExpired", E, "taken again on confirmation", S.AWAITING_REVIEW, S.CONFIRMED,
+             S.CANCEL_PENDING, S.CANCELLED),
     # reviewing
     Move(S.AWAITING_REVIEW, "ApproveOrder", C, S.CONFIRMED, "seller or operator", CONFIRMED),
     Move(S.AWAITING_REVIEW, "ReviewDeadline", T, S.CONFIRMED, "24 h, risk allowed", CONFIRMED),

@@ -13,6 +13,7 @@ from shared.kernel.errors import NotFound, TooEarly
 from shared.storage.hot import Hot
 from shared.storage.repository import Repository, _Kept
 from shared.storage.unit_of_work import Cause, UnitOfWork
+from shared.telemetry import metrics
 from shared.web.auth import OPERATOR, Principal
 
 
@@ -82,6 +83,9 @@ class Groups(Repository[OrderGroup]):
             else:
                 moved = [order for order in group.orders if order.order_no in group.moved]
                 relisted += [{"number": order.order_no, "now": str(order.state)} for order in moved]
+            for note in group.notes:
+                if not note.listed:
+                    metrics.unexpected.labels("order", note.trigger).inc()
             changes += group.changes
             group.notes.clear()
             group.changes.clear()

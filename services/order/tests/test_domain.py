@@ -126,10 +126,13 @@ def test_the_arbiter_is_asked_every_two_minutes_until_it_answers_and_never_guess
 
 def test_a_stock_hold_that_ran_out_closes_the_till(story):
     story.answered()
-    story.tell(story.group.payment_deadline(story.now, "stock_safety"))
+    story.tell(story.group.stock_expired(story.no, story.now))
 
     assert story.said(OrderPaymentDeadlineReached)[0].reason == "stock_safety"
     assert set(story.group.deadlines) == {"arbiter"}
+    story.paid()
+    assert story.group.stock_expired(story.no, story.now) == []
+    assert story.group.notes[-1].trigger == "StockReservationExpired"
 
 
 def test_a_transfer_between_banks_has_three_days():

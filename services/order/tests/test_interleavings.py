@@ -41,6 +41,7 @@ Arrival = tuple[str, tuple[Any, ...]]
 TIMELESS = {"payment_opened", "payment_failed", "shipment_planned", "picking_started", "shipment_packed"}
 TIMELESS |= {"shipments_gone", "late_payment"}
 OF_PAYMENT = {"paid", "payment_expired", "risk_assessed", "refunded"}
+HOLDS = (State.AWAITING_PAYMENT, State.AWAITING_REVIEW)
 ONCE = (OrderPlaced, OrderConfirmed, OrderFullyShipped, OrderDelivered, ReceiptConfirmed)
 ENDS = (OrderCompleted, OrderCancelled, OrderClosed)
 
@@ -280,8 +281,8 @@ class Interleaving(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 1))
     def the_hold_runs_out(self, which: int) -> None:
-        self.story.tell(self.group.payment_deadline(self.story.now, "stock_safety"))
-        self._spread()
+        if self.group.order(self._number(which)).state in HOLDS:
+            self._arrive(("stock_expired", (self._number(which),)))
 
     @precondition(lambda self: self._moving())
     @rule(number=st.integers(0, 9))
