@@ -143,7 +143,7 @@ def receive(story: Story) -> None:
     story.buyer.confirm_receipt(story.first)
     story.settle()
     story.expect(story.first, "RECEIVED")
-    story.grounds.advance(days=7, hours=1)
+    story.grounds.advance(days=7)
     story.ticker.catch_up()
     story.expect(story.second, "RECEIVED")
 
