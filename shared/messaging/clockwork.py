@@ -15,6 +15,7 @@ from shared.messaging.consumer import DELAYS, Guard
 from shared.messaging.leases import LeaseLost
 from shared.messaging.subscriptions import Intent, Intents, Timers
 from shared.storage.database import is_infrastructure
+from shared.storage.hot import Hot
 from shared.storage.types import intent, timer
 from shared.storage.unit_of_work import Cause, Node, UnitOfWork
 from shared.telemetry import logs, metrics
@@ -22,6 +23,8 @@ from shared.telemetry.faults import crash_point
 
 CALL_CLAIM = timedelta(seconds=60)
 """How long one attempt of an outside call may take before another worker may resume it."""
+
+_ANY_DUE = Hot("SELECT 1 FROM intent WHERE next_at <= %(now)s LIMIT 1")
 
 
 class TimerRunner:
@@ -118,8 +121,12 @@ class IntentRunner:
         if kind is not None:
             due = due.where(intent.c.kind == kind, intent.c.key == key)
         with self.node.database.read() as connection:
-            if connection.execute(due).first() is None:
-                return []
+            if kind is None and not self.node.database.is_sqlite:
+                idle = not _ANY_DUE.rows(connection, now=now)
+            else:
+                idle = connection.execute(due).first() is None
+        if idle:
+            return []
         with self.node.database.begin() as connection:
             rows = connection.execute(
                 intent.update()

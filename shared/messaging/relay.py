@@ -7,12 +7,13 @@ with the same id, and the inbox drops the second.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from random import uniform
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from shared.kernel import clock
 from shared.messaging.broker import Outgoing, Publisher
@@ -26,6 +27,15 @@ WINDOW = 200
 
 LOOK_AHEAD = 10 * WINDOW
 """Pointers looked at to fill a window: a partition key with a long queue must not keep the others waiting."""
+
+
+class _Pointer(NamedTuple):
+    pos: int
+    attempts: int
+    partition_key: str
+    event_id: str
+    routing_key: str
+    body: bytes
 
 
 def _pending(one_per_key: bool) -> sa.Select[Any]:
@@ -56,11 +66,18 @@ class Relay:
     def __init__(self, node: Node, publisher: Publisher) -> None:
         self.node, self.publisher = node, publisher
         self._pending = _pending(publisher.one_per_key)
+        compiled = self._pending.compile(dialect=postgresql.psycopg.dialect())  # type: ignore[no-untyped-call]
+        self._pending_hot, self._limits = Hot(str(compiled)), compiled.params
 
     def step(self) -> int:
         """Publish one window. Answers how many facts were confirmed."""
+        now = {"now": clock.machine_now()}
         with self.node.database.read() as connection:
-            window = connection.execute(self._pending, {"now": clock.machine_now()}).all()
+            if self.node.database.is_sqlite:
+                rows: Iterable[Any] = connection.execute(self._pending, now)
+            else:
+                rows = self._pending_hot.rows(connection, **(self._limits | now))
+            window = [_Pointer(*row) for row in rows]
         if not window:
             return 0
         outcome = self.publisher.publish(

@@ -135,6 +135,8 @@ class World:
 
     def at_rest(self) -> bool:
         """Everything said was heard by all who listen, and nothing is due now."""
+        if any(_busy(node) for node in (self.account, self.inventory)):  # asked before too: a timer may fire meanwhile
+            return False
         known = {name: _known(node) for name, node in (("account", self.account), ("inventory", self.inventory))}
         wanted = {"account": _said(self.inventory, self.services["account"]), "inventory": set(self.expected)}
         wanted["inventory"] |= _said(self.account, self.services["inventory"])
