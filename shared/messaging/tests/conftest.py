@@ -1,5 +1,6 @@
 """Worlds on every kind of broker and store."""
 
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ def two_databases(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ca
         if kind == "sqlite":
             return f"sqlite:///{tmp_path}/account.db", f"sqlite:///{tmp_path}/inventory.db"
         server = request.getfixturevalue("postgres_server")
-        names = [f"{tmp_path.name}_{name}".replace("-", "_")[-48:].lower() for name in ("account", "inventory")]
+        token = secrets.token_hex(6)  # the server is shared with other test processes
+        names = [f"world_{token}_{name}" for name in ("account", "inventory")]
         made.extend((server, name) for name in names)
         first, second = (server.create_database(name, "tester", "tester") for name in names)
         return first, second
