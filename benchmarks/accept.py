@@ -47,6 +47,9 @@ class Pair:
     def ratio(self) -> float:
         return self.orders.per_second / self.floor.per_second
 
+    def __str__(self) -> str:
+        return f"{self.orders.per_second:.1f} orders/s, floor {self.floor.per_second:.1f}/s, ratio {self.ratio:.2f}"
+
 
 def pair(market: Market, clients: int, *, rounds: int, number: int, rest: Callable[[], None]) -> Pair:
     """`rounds` times `number` orders and as many calls of the floor, in turns; `rest` between any two of them."""

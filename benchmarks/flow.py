@@ -31,6 +31,9 @@ class Payable:
     accept_p99_ms: float
     generator_cpu: float
 
+    def __str__(self) -> str:
+        return f"p50 {self.p50_ms:.0f} ms, p99 {self.p99_ms:.0f} ms"
+
 
 def payable(ground: Ground, market: Market, *, per_second: float, seconds: float) -> Payable:
     """Let orders arrive at fixed moments, whether or not the stack keeps up."""

@@ -132,7 +132,8 @@ class Run:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.selector = selectors.DefaultSelector()
-        self.idle = [self._connect() for _ in range(min(plan.clients, len(plan.requests)))]
+        self.idle = [] if plan.rate else [self._connect() for _ in range(min(plan.clients, len(plan.requests)))]
+        self.open = len(self.idle)
         self.latencies = [0.0] * len(plan.requests)
         self.bodies = [b""] * (len(plan.requests) if plan.keep else 0)
         self.statuses: Counter[int] = Counter()
@@ -143,11 +144,12 @@ class Run:
         total, rate = len(self.plan.requests), self.plan.rate
         while self.answered < total:
             now = time.perf_counter()
-            while self.idle and self.sent < total and (not rate or start + self.sent / rate <= now):
+            while self.sent < total and (not rate or start + self.sent / rate <= now) and self._has_idle():
                 due = start + self.sent / rate if rate else time.perf_counter()
                 self.idle.pop().ask(self.sent, due, self.plan.requests[self.sent])
                 self.sent += 1
-            next_due = start + self.sent / rate if rate and self.sent < total and self.idle else now + 5
+            waits = rate and self.sent < total and (self.idle or self.open < self.plan.clients)
+            next_due = start + self.sent / rate if waits else now + 5
             ready = self.selector.select(max(0.0, next_due - time.perf_counter()))
             for key, _ in ready:
                 last = self._take(key.data) or last
@@ -157,6 +159,13 @@ class Run:
         cpu = usage.ru_utime + usage.ru_stime
         return Outcome(last - start, cpu, dict(self.statuses), self.latencies, self.bodies)
 
+    def _has_idle(self) -> bool:
+        """An open loop opens connections as it needs them: nginx hangs up on those that never ask."""
+        if not self.idle and self.open < self.plan.clients:
+            self.idle.append(self._connect())
+            self.open += 1
+        return bool(self.idle)
+
     def _connect(self) -> _Client:
         client = _Client(self.plan)
         self.selector.register(client.socket, selectors.EVENT_READ, client)
@@ -164,6 +173,11 @@ class Run:
 
     def _take(self, client: _Client) -> float | None:
         """Read what came; the moment when an answer was complete."""
+        if client in self.idle:  # the server hung up on a connection that rested
+            self._drop(client)
+            self.idle.remove(client)
+            self.open -= 1
+            return None
         answer = client.answer()
         if answer is None:
             return None
@@ -177,10 +191,13 @@ class Run:
         if stays:
             self.idle.append(client)
         else:
-            self.selector.unregister(client.socket)
-            client.socket.close()
+            self._drop(client)
             self.idle.append(self._connect())
         return now
+
+    def _drop(self, client: _Client) -> None:
+        self.selector.unregister(client.socket)
+        client.socket.close()
 
     def _keep(self, number: int, body: bytes) -> None:
         if self.plan.keep:

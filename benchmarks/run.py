@@ -98,6 +98,8 @@ def _complete(bench: Bench, ground: Ground, market: Market, results: Results, sa
     with Yardstick() as yardstick, metered(bench) as used:
         placed = story.tell(ground, market, size.completed)
     results.yardstick_ms = yardstick.mean_ms
+    per_order = sum(results.used.values()) * 1000 / size.completed
+    say(f"  {per_order:.0f} CPU ms each, {per_order / yardstick.mean_ms:.1f} yardsticks")
     best = results.conditions["yardstick_best_ms"]
     results.conditions["yardstick_best_ms"] = min(best, *yardstick.samples)
     results.wall, results.used = used["wall"], less_idle(used, results.idle)
@@ -118,11 +120,13 @@ def _accept(bench: Bench, ground: Ground, market: Market, results: Results, say:
     bench.start_floor(results.census)
     say("taking orders while order's worker stands still")
     results.alone = accept.pair(market, 8, rounds=size.rounds, number=size.accepted, rest=lambda: None)
+    say(f"  {results.alone}")
     bench.start_worker("order")
     ground.calm()
     for clients in size.clients:
         say(f"taking orders from {clients} clients")
         results.pairs.append(accept.pair(market, clients, rounds=size.rounds, number=size.accepted, rest=ground.calm))
+        say(f"  {results.pairs[-1]}")
         ground.calm()
 
 
@@ -132,5 +136,6 @@ def _flow(bench: Bench, ground: Ground, market: Market, results: Results, say: C
     rate = min(MOST_PER_SECOND, max(pair.orders.per_second for pair in results.pairs) / 2)
     say(f"a steady {rate:.0f} orders a second for {size.steady:g} s")
     results.payable = flow.payable(ground, market, per_second=rate, seconds=size.steady)
+    say(f"  {results.payable}")
     say(f"draining a backlog of {size.backlog} orders")
     results.drain = flow.drain(ground, market, size.backlog, bench.stop_worker, bench.start_worker, bench.services)
