@@ -147,6 +147,11 @@ class _Callback(msgspec.Struct):
     data: msgspec.Raw
 
 
+# msgspec learns a type when it first meets it, and two threads that do so at once crash the process: so, here.
+for _shape in (_Charges, _Refunds, _Callback):
+    msgspec.json.Decoder(_shape)
+
+
 class SandboxChannel:
     """The fake provider in `deploy/sandbox`, whose README is the protocol; callbacks are Standard Webhooks."""
 

@@ -117,7 +117,10 @@ class _Tracking(msgspec.Struct):
 
 LONGEST = 100
 """Characters of an id or a reference."""
+# msgspec learns a type when it first meets it, and two threads that do so at once crash the process: so, here.
 _told = msgspec.json.Decoder(_Told)
+for _shape in (Wish, _Booked, _Refusal, _Tracking):
+    msgspec.json.Decoder(_shape)
 _KINDS: dict[str, Kind] = {
     "tracking.updated": "moved",
     "delivered": "delivered",

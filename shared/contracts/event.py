@@ -8,6 +8,7 @@ refused. Within one major version only optional fields may be added.
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Hashable
 from datetime import datetime
 from functools import cache
@@ -184,9 +185,14 @@ def _sealed_fields(cls: Hashable) -> tuple[str, ...]:
     return tuple(f.name for f in dataclasses.fields(cls) if "Sealed" in str(f.type))  # type: ignore[arg-type]
 
 
+_one_at_a_time = threading.Lock()
+
+
 @cache
 def _decoder(cls: Hashable) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(cls)
+    # msgspec shares what it learns of a type while it is still learning: two threads at once crash the process.
+    with _one_at_a_time:
+        return msgspec.json.Decoder(cls)
 
 
 def schema(cls: type[Fact]) -> dict[str, Any]:
