@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from random import SystemRandom
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import ClassVar, NamedTuple, Self
 
 import msgspec
 
@@ -38,13 +38,16 @@ class Process(msgspec.Struct, frozen=True):
         stat = _stat(pid)
         if stat is None:
             raise ProcessLookupError(pid)
-        return cls(pid, stat[2])
+        return cls(pid, stat.born)
 
     @property
     def alive(self) -> bool:
-        """Whether it runs; one that ended but was not yet waited for does not."""
+        """Whether it runs; one that ended but was not yet waited for does not.
+
+        Its first thread may end before the others, which still hold its files and ports.
+        """
         stat = _stat(self.pid)
-        return stat is not None and stat[0] not in "ZX" and stat[2] == self.born
+        return stat is not None and stat.born == self.born and (stat.state not in "ZX" or stat.threads > 1)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, unless the process is gone."""
@@ -57,7 +60,7 @@ class Process(msgspec.Struct, frozen=True):
     def reap(self) -> None:
         """If it has ended and was started by us, take note of that, so that no zombie stays."""
         stat = _stat(self.pid)
-        if stat is not None and stat[0] == "Z" and stat[2] == self.born:
+        if stat is not None and stat.state == "Z" and stat.born == self.born:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(self.pid, os.WNOHANG)
 
@@ -76,21 +79,28 @@ class Process(msgspec.Struct, frozen=True):
         return tree
 
 
-def _stat(pid: int) -> tuple[str, int, int] | None:
-    """State, parent and start time of a process, or None."""
+class _Stat(NamedTuple):
+    state: str
+    parent: int
+    threads: int
+    born: int
+
+
+def _stat(pid: int) -> _Stat | None:
+    """What the kernel tells of a process (proc_pid_stat(5)), or None."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
     fields = text.rpartition(")")[2].split()  # the name before it may hold spaces and brackets
-    return fields[0], int(fields[1]), int(fields[19])
+    return _Stat(fields[0], int(fields[1]), threads=int(fields[17]), born=int(fields[19]))
 
 
 def _everyone() -> list[tuple[int, Process]]:
     found = []
     for entry in os.listdir("/proc"):
         if entry.isdigit() and (stat := _stat(int(entry))):
-            found.append((stat[1], Process(int(entry), stat[2])))
+            found.append((stat.parent, Process(int(entry), stat.born)))
     return found
 
 

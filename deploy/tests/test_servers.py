@@ -1,6 +1,8 @@
 """The private servers: they start, serve, survive what is done to them, and leave nothing behind."""
 
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -72,6 +74,23 @@ def test_three_servers_start_at_once_and_leave_nothing_behind():
     assert not any(process.alive for process in processes)
     assert all(port_is_free(port) for port in ports)
     assert not any(server.folder.exists() for server in servers)
+
+
+def test_a_process_whose_first_thread_has_ended_still_lives_in_the_others():
+    """A killed server's first thread may be gone for some time before the last one lets go of its port."""
+    program = (
+        "import ctypes, sys, threading\n"
+        "threading.Thread(target=sys.stdin.read).start()\n"
+        "ctypes.CDLL(None).pthread_exit(None)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE) as child:
+        process = Process.of(child.pid)
+        first = Path(f"/proc/{child.pid}/task/{child.pid}/stat")
+        wait_until(lambda: first.read_text().rpartition(")")[2].split()[0] == "Z", 10, "the first thread stays")
+        assert process.alive
+        child.kill()
+        child.wait()
+        assert not process.alive
 
 
 def test_when_one_server_fails_the_others_are_stopped(monkeypatch):
