@@ -182,6 +182,7 @@ class Platform:
             provider_secret=self.sandbox_key,
             carrier_url=desks["carrier"].url,
             carrier_secret=self.sandbox_key,
+            outbound_allowed=("127.0.0.1/32",),
         )
 
     def _migrate(self) -> None:

@@ -336,6 +336,7 @@ class Stack:
             "CARAVAN_PROVIDER_SECRET": self.kept.sandbox_key,
             "CARAVAN_CARRIER_URL": f"http://127.0.0.1:{self._port('carrier')}",
             "CARAVAN_CARRIER_SECRET": self.kept.sandbox_key,
+            "CARAVAN_OUTBOUND_ALLOWED": "127.0.0.1/32",
         }
 
     def _gateway(self) -> str:

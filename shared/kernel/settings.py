@@ -33,6 +33,7 @@ class Settings:
     carrier_url: str = "http://127.0.0.1:8092"
     carrier_secret: str = DEVELOPMENT_SECRET
     smtp_url: str = ""
+    outbound_allowed: tuple[str, ...] = ()  # networks that users' URLs may lead to although they are not public
     sandbox: bool = True
     pool_size: int = 4
     worker_port: int = 0  # health and metrics of a worker process; 0: none
@@ -73,6 +74,7 @@ def load(service: str) -> Settings:
             carrier_url=env.str("CARRIER_URL", "http://127.0.0.1:8092"),
             carrier_secret=secret("CARRIER_SECRET", DEVELOPMENT_SECRET),
             smtp_url=secret("SMTP_URL", ""),
+            outbound_allowed=tuple(env.list("OUTBOUND_ALLOWED", [])),
             sandbox=env.bool("SANDBOX", env.str("ENV", "development") != "production"),
             pool_size=env.int("POOL_SIZE", 4),
             worker_port=env.int("WORKER_PORT", 0),
@@ -84,4 +86,6 @@ def load(service: str) -> Settings:
             raise BadSettings("production needs its own secrets of at least 32 characters")
         if settings.sandbox:
             raise BadSettings("the sandbox may not be loaded in production")
+        if settings.outbound_allowed:
+            raise BadSettings("in production users' URLs lead to public addresses only")
     return settings

@@ -62,7 +62,7 @@ def read(body: bytes, deliveries: int = 0) -> Message:
         envelope = decode_envelope(body)
     except Fatal as error:
         return refuse(body, f"unreadable|{error}")
-    cause = Cause(envelope.correlationid, envelope.id, envelope.traceparent)
+    cause = Cause(envelope.correlationid, envelope.id, envelope.traceparent, envelope.time)
     agg = f"{envelope.publisher}/{envelope.subject}"
     try:
         fact, fatal = decode_fact(envelope), ""

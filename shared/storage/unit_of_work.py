@@ -39,6 +39,8 @@ class Cause:
     correlation_id: str
     causation_id: str
     traceparent: str = ""
+    time: datetime | None = None
+    """When the fact being handled was said, in its publisher's business time; None for anything else."""
 
     def pack(self) -> str:
         return f"{self.correlation_id}|{self.causation_id}|{self.traceparent}"

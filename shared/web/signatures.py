@@ -11,15 +11,23 @@ from shared.kernel import clock
 from shared.kernel.errors import BadRequest
 
 TOLERANCE_SECONDS = 300
+PREFIX = "whsec_"
 
 
 class BadSignature(BadRequest):
     """The callback's signature is missing, wrong, of an unknown scheme, or too old."""
 
 
+def key_of(secret: str) -> bytes:
+    """The key in ``whsec_<base64>``, as Standard Webhooks writes it; any other secret is its own bytes."""
+    if secret.startswith(PREFIX):
+        return base64.b64decode(secret.removeprefix(PREFIX), validate=True)
+    return secret.encode()
+
+
 def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
     """The value of the header ``webhook-signature``."""
-    digest = hmac.new(secret.encode(), f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
+    digest = hmac.new(key_of(secret), f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
     return "v1," + base64.b64encode(digest).decode()
 
 

@@ -100,11 +100,19 @@ def production(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 def test_production_starts_with_its_own_secrets_and_without_the_sandbox(production: pytest.MonkeyPatch) -> None:
     assert settings.load("order").production
     assert not settings.load("order").sandbox
+    production.setenv("CARAVAN_OUTBOUND_ALLOWED", "")
+    assert settings.load("order").outbound_allowed == ()
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("SECRET", "short"), ("SECRET", settings.DEVELOPMENT_SECRET), ("PROVIDER_SECRET", ""), ("SANDBOX", "true")],
+    [
+        ("SECRET", "short"),
+        ("SECRET", settings.DEVELOPMENT_SECRET),
+        ("PROVIDER_SECRET", ""),
+        ("SANDBOX", "true"),
+        ("OUTBOUND_ALLOWED", "127.0.0.1/32"),
+    ],
 )
 def test_production_refuses_what_is_fit_for_development_only(
     production: pytest.MonkeyPatch, name: str, value: str

@@ -1,5 +1,7 @@
 """Signed callbacks, as Standard Webhooks has them."""
 
+import base64
+import hmac
 from collections.abc import Callable
 
 import pytest
@@ -25,6 +27,13 @@ def test_a_signed_callback_is_believed_and_says_its_id() -> None:
 def test_any_one_of_several_signatures_suffices_so_that_secrets_can_be_changed() -> None:
     good = headers()["webhook-signature"]
     assert verify(SECRET, headers(webhook_signature=f"v1,AAAA {good} v0,{good[3:]}"), BODY) == "m1"
+
+
+def test_a_secret_in_standard_webhooks_own_form_is_decoded() -> None:
+    key = b"0123456789abcdef0123456789abcdef"
+    written = "whsec_" + base64.b64encode(key).decode()
+    wanted = base64.b64encode(hmac.digest(key, b"msg_1.1614265330." + BODY, "sha256")).decode()
+    assert sign(written, "msg_1", 1614265330, BODY) == f"v1,{wanted}"
 
 
 def at(seconds: int) -> Callable[[], dict[str, str]]:

@@ -1,4 +1,4 @@
-"""Calls to the outside world: one session, bounded in time and size, and never with a transaction open."""
+"""A client of one outside party that we chose ourselves: one session, bounded in time and size."""
 
 from __future__ import annotations
 
