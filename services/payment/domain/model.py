@@ -137,6 +137,7 @@ class Split:
     released_at: datetime | None = None
     gross: int = 0
     commission: int = 0
+    """Of what was released and has not gone back since."""
     net: int = 0
     """Paid to the seller so far, a later holdback included."""
     holdback: int = 0
@@ -218,6 +219,8 @@ class Payment:
     collections: list[str] = field(default_factory=list)
     """Shipments whose courier took money at the door."""
     carrier: str = ""
+    refused: bool = False
+    """At the door, for no fault of the goods."""
     confirmed: bool = False
     deadlines: dict[str, datetime] = field(default_factory=dict)
 

@@ -1,7 +1,8 @@
 """Money back: once per refund id, never more than came, tried until it arrives or needs another route.
 
-A refund takes its money out of escrow (or, after the release, out of the holdback and then the seller's
-balance) the moment it is taken up, so that what is promised to the buyer cannot be released meanwhile.
+A refund takes its money out of escrow (or, after the release, out of its share of the commission, the holdback
+and then the seller's balance) the moment it is taken up, so that what is promised to the buyer cannot be released
+meanwhile. The platform earns by what stays sold.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from services.payment.domain.schedule import RETRIES, next_poll
 from shared.contracts import payment as facts
 from shared.contracts.payment import RefundCause
 from shared.contracts.refunds import RefundRequested
+from shared.kernel.money import percentage
 
 
 def request(payment: Payment, wish: RefundRequested, now: datetime) -> Outcome:
@@ -154,16 +156,22 @@ def _asked_again(payment: Payment, refund: Refund, now: datetime, out: Outcome) 
 
 
 def _take(payment: Payment, split: Split, refund: Refund) -> books.Posting:
-    """Out of escrow; after the release out of the holdback, and the rest out of the seller's balance."""
-    escrow = refund.amount
+    """Out of escrow; after the release out of commission and holdback, and the rest out of the seller's balance."""
+    escrow, commission, debit = refund.amount, 0, 0
     if split.released_at:
-        escrow = min(split.holdback, refund.amount)
+        # What is due of the part that stays sold, so that the last refund leaves nothing, whatever was rounded.
+        due = percentage(min(split.gross, split.refundable), split.commission_bp or 0)
+        commission = max(0, split.commission - due)
+        escrow = min(split.holdback, refund.amount - commission)
+        debit = refund.amount - commission - escrow
+        split.commission -= commission
         split.holdback -= escrow
-        split.debited += refund.amount - escrow
+        split.debited += debit
     return books.posting(
         f"refund:{refund.refund_id}", "refund", payment.payment_id, refund.currency,
         books.Entry(books.ESCROW, split.order_no, -escrow, split.seller_id),
-        books.Entry(books.SELLER, split.seller_id, escrow - refund.amount, split.seller_id),
+        books.Entry(books.COMMISSION, "", -commission),
+        books.Entry(books.SELLER, split.seller_id, -debit, split.seller_id),
         books.Entry(books.REFUNDS, "", refund.amount),
         order_no=split.order_no,
     )  # fmt: skip

@@ -193,9 +193,25 @@ def test_after_the_release_the_holdback_pays_first_and_then_the_seller(market):
     market.refund(f"{group_no}-1", 10000)
     market.stage.call()
     assert market.said(RefundCompleted)[0].order_fully_refunded
-    assert market.accounts() == {"commission": 1000, "seller:seller-1": -1000}
+    assert market.accounts() == {}  # nobody earns by a sale that was undone
     market.complete(f"{group_no}-1")  # nothing is left to hold back
     assert len(market.said(FundsReleased)) == 1
+
+
+def test_the_commission_of_what_went_back_goes_back_too_and_to_the_last_cent(market):
+    market.approve("seller-1", commission_bp=333, holdback_bp=0)
+    group_no = market.paid(10000)
+    market.receive(f"{group_no}-1")
+    market.stage.advance(hours=1, seconds=1)
+    market.refund(f"{group_no}-1", 3333)
+    market.stage.call()
+    assert market.accounts() == {"channel:sandbox": -6667, "commission": 222, "seller:seller-1": 6445}
+    seller = market.stage.caller("seller", seller_id="seller-1")
+    assert seller.get(f"/v1/orders/{group_no}-1/escrow").json["commission"] == 222
+    for part in (3333, 3333, 1):
+        market.refund(f"{group_no}-1", part)
+    market.stage.call()
+    assert market.accounts() == {}
 
 
 def test_buyer_seller_and_operator_see_an_orders_refunds_and_nobody_else(small):
