@@ -206,7 +206,8 @@ def note_returned(event: ReturnedToSender, tx: UnitOfWork) -> None:
     """It is back in the warehouse; the money goes back."""
     if event.kind == "sale":
         group, lines = store.heard_of(tx, event.group_no), _units(event)
-        tx.emit(*group.returned(event.order_no, event.shipment_id, event.cod, tx.now(), lines))
+        refused = event.cod and event.reason == "refused"
+        tx.emit(*group.returned(event.order_no, event.shipment_id, refused, tx.now(), lines))
 
 
 @on(ShipmentLost)

@@ -32,7 +32,7 @@ _ABOUT_THE_GROUP = (OrderPaymentRequested, OrderPaymentDeadlineReached)
 _ABOUT_AN_ORDER = (
     OrderPriceAdjusted, OrderAddressChanged, OrderCancellationRequested, OrderCancelled, OrderClosed,
     OrderCompleted,
-    ReceiptConfirmed, RefundRequested, OrderConfirmed, CashCollected,
+    ReceiptConfirmed, RefundRequested, OrderConfirmed, CashCollected, DeliveryRefused,
 )  # fmt: skip
 
 
@@ -144,4 +144,4 @@ def note_newcomer(event: UserRegistered, tx: UnitOfWork) -> None:
 def note_refusal(event: DeliveryRefused, tx: UnitOfWork) -> None:
     """Who refuses cash orders at the door gets no more of them."""
     if event.cod:
-        store.note_cod_refusal(tx, event.buyer_id)
+        holding.refuse(tx, event)

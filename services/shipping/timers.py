@@ -19,3 +19,9 @@ def miss_ship_by(tx: UnitOfWork, shipment_id: str) -> None:
 def chase(tx: UnitOfWork, shipment_id: str) -> None:
     """A day under way has passed."""
     commands.chase(tx, shipment_id)
+
+
+@due("cash", lock=store.shipments.lock)
+def ask_for_cash(tx: UnitOfWork, shipment_id: str) -> None:
+    """A day after the delivery no cash was told of."""
+    commands.ask_for_cash(tx, shipment_id)

@@ -62,6 +62,8 @@ class ConfirmedLine:
     qty: Quantity
     weight_g: Count = 0
     """Of one unit."""
+    amount: Amount = 0
+    """What all its units cost, freight apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +152,19 @@ class OrderPaymentDeadlineReached(Fact, about="group/group_no", key="group_no"):
     reason: Literal["timer", "stock_safety"]
     asked: Ordinal = 1
     """How many times this was asked; all of them have one answer."""
+
+
+class OrderStalled(Fact, about="order/order_no", key="group_no"):
+    """An order waits longer than it should for somebody's word, and nobody guesses it. Support tells the operators."""
+
+    group_no: str
+    order_no: str
+    seller_id: str
+    buyer_id: str
+    code: Literal["placement_unanswered", "payment_unanswered", "review_unanswered", "cancel_unanswered"]
+    waiting_for: tuple[str, ...]
+    """Services, or the roles of people."""
+    since: Moment
 
 
 class OrderHeldForReview(Fact, about="order/order_no", key="group_no"):

@@ -40,7 +40,8 @@ class Reviewing(Cancelling):
         if order.review_until and now < order.review_until:
             self._note(order, "ReviewDeadline")
             self._due("review", order.review_until, order)
-            return []
+            since = order.review_until - policy.REVIEW_LIMIT
+            return self._stall(order, "review_unanswered", ("seller", "operator"), since)
         return self._cancel(order, "ReviewDeadline", "review_rejected", now, by="system")
 
     def _accept(self, order: Order, trigger: str, now: datetime) -> Facts:
@@ -67,7 +68,7 @@ class Reviewing(Cancelling):
                 lines=tuple(
                     facts.ConfirmedLine(
                         line_id=line.line_id, product_id=line.product_id, sku=line.sku, title=line.title,
-                        qty=line.qty, weight_g=line.weight_g,
+                        qty=line.qty, weight_g=line.weight_g, amount=line.amount,
                     )
                     for line in order.lines
                 ),

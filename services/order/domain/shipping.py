@@ -120,7 +120,7 @@ class Shipping(Receiving):
         self,
         order_no: str,
         shipment_id: str,
-        cod: bool,
+        cod_refused: bool,
         now: datetime,
         lines: dict[str, int] | None = None,
     ) -> Facts:
@@ -134,7 +134,7 @@ class Shipping(Receiving):
             order.line(line_id).returned += qty
         asked, _ = self._refund_goods(order, "returned_to_sender", parcel.lines, "system")
         self._resume(order, shipment_id, now)
-        why: CloseReason = "cod_refused" if cod else "undeliverable"
+        why: CloseReason = "cod_refused" if cod_refused else "undeliverable"
         return told + self._settled(order, "ReturnedToSender", now, why) + asked
 
     # --- how the parcels stand -------------------------------------------------------------------------------

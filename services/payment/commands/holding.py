@@ -9,7 +9,7 @@ from services.payment.domain.model import Payment, cod_id
 from services.payment.domain.refusals import CashNotExpected
 from shared.contracts.order import OrderConfirmed
 from shared.contracts.payment import CashReconciled
-from shared.contracts.shipping import CashCollected
+from shared.contracts.shipping import CashCollected, DeliveryRefused
 from shared.kernel.errors import TooEarly
 from shared.kernel.ids import new_id
 from shared.storage.unit_of_work import UnitOfWork
@@ -48,10 +48,21 @@ def expect_cash(tx: UnitOfWork, order: OrderConfirmed) -> None:
 
 def collect(tx: UnitOfWork, event: CashCollected) -> None:
     """A courier took money. Raises TooEarly."""
-    payment = store.payments.find(tx, cod_id(event.order_no))
-    if payment is None:
-        raise TooEarly(f"{event.order_no} is not known to be paid at the door yet")
+    payment = _at_the_door(tx, event.order_no)
     carry_out(tx, payment, cash.collect(payment, event))
+
+
+def refuse(tx: UnitOfWork, event: DeliveryRefused) -> None:
+    """A parcel was refused at the door: the buyer's next cash orders are weighed by it. Raises TooEarly."""
+    if cash.refuse(_at_the_door(tx, event.order_no), event):
+        store.note_cod_refusal(tx, event.buyer_id)
+
+
+def _at_the_door(tx: UnitOfWork, order_no: str) -> Payment:
+    payment = store.payments.find(tx, cod_id(order_no))
+    if payment is None:
+        raise TooEarly(f"{order_no} is not known to be paid at the door yet")
+    return payment
 
 
 def void(tx: UnitOfWork, payment: Payment) -> None:

@@ -11,7 +11,10 @@ from datetime import datetime
 from services.payment.domain import books, telling
 from services.payment.domain.model import Outcome, Payment, Split, cod_id
 from shared.contracts.order import OrderConfirmed
-from shared.contracts.shipping import CashCollected
+from shared.contracts.shipping import CashCollected, DeliveryRefused
+
+BLAMELESS = frozenset({"damaged"})
+"""Reasons to refuse that say nothing about the buyer."""
 
 
 def expect(order: OrderConfirmed) -> Payment:
@@ -43,6 +46,14 @@ def collect(payment: Payment, cash: CashCollected) -> Outcome:
     if split.captured >= split.payable or split.received:
         _confirm(payment, cash.shipment_id, cash.collected_at, out)
     return out
+
+
+def refuse(payment: Payment, refusal: DeliveryRefused) -> bool:
+    """A parcel was refused at the door. Whether that counts against the buyer: once per order, however many parcels."""
+    if payment.refused or refusal.reason in BLAMELESS:
+        return False
+    payment.refused = True
+    return True
 
 
 def settle_for_less(payment: Payment, now: datetime) -> Outcome:

@@ -10,8 +10,10 @@ from typing import Literal
 from shared.contracts.order import OrderPlaced
 from shared.contracts.payment import RiskAssessed
 
-MODEL = "rules-1"
+MODEL = "rules-2"
 HOUR, DAY, NEW_FOR = timedelta(hours=1), timedelta(days=1), timedelta(days=3)
+REMOTE = ("CN-XJ", "CN-XZ")
+"""Regions so far away that a refused parcel's way back costs more than most parcels are worth."""
 Decision = Literal["allow", "review", "deny"]
 
 
@@ -43,6 +45,11 @@ class Rule:
     applies: Callable[[OrderPlaced, Habits, datetime], bool]
 
 
+def _abroad(order: OrderPlaced) -> bool:
+    """Whether the cash would be of another country: a currency's code begins with its country's (ISO 4217)."""
+    return order.region[:2] != order.currency[:2]
+
+
 def _new(habits: Habits, now: datetime) -> bool:
     return habits.registered_at is None or habits.registered_at > now - NEW_FOR
 
@@ -69,6 +76,14 @@ RULES = (
     Rule(
         "cod_expensive", 40, "5,000.00 or more in cash at the door.",
         lambda o, h, now: o.payment_method == "cod" and o.payable >= 5_000_00,
+    ),
+    Rule(
+        "cod_remote", 40, "Cash at a door from which few couriers come back.",
+        lambda o, h, now: o.payment_method == "cod" and o.region.startswith(REMOTE),
+    ),
+    Rule(
+        "cod_abroad", 80, "No courier takes this currency there.",
+        lambda o, h, now: o.payment_method == "cod" and _abroad(o),
     ),
     Rule(
         "cod_refused_once", 40, "The buyer refused a cash order before.",

@@ -3,7 +3,7 @@
 import pytest
 
 from services.payment.domain.risk import RULES, Habits, assess
-from services.payment.tests.makers import placed
+from services.payment.tests.makers import cod_order, placed
 from shared.contracts.account import UserRegistered
 from shared.contracts.event import Sealed
 from shared.contracts.payment import RiskAssessed
@@ -20,11 +20,15 @@ def register(market, account_id):
     )
 
 
-def refuse_at_the_door(market, buyer_id):
+def refuse_at_the_door(market, order, *reasons):
+    """A parcel of the order is refused for each of these reasons."""
     market.hear(
-        DeliveryRefused(
-            shipment_id=new_id(), group_no="G1", order_no="G1-1", seller_id="seller-1", buyer_id=buyer_id,
-            reason="changed_mind", cod=True, at=clock.machine_now(),
+        *(
+            DeliveryRefused(
+                shipment_id=new_id(), group_no=order.group_no, order_no=order.order_no, seller_id=order.seller_id,
+                buyer_id=order.buyer_id, reason=reason, cod=True, at=clock.machine_now(),
+            )
+            for reason in reasons
         )
     )  # fmt: skip
 
@@ -78,14 +82,40 @@ def test_the_orders_of_one_checkout_count_once(small):
 @pytest.mark.parametrize(("refusals", "decision"), [(0, "allow"), (1, "review"), (2, "deny")])
 def test_who_refuses_at_the_door_gets_no_more_cash_orders(market, refusals, decision):
     for _ in range(refusals):
-        refuse_at_the_door(market, "anna")
+        order = cod_order("anna", 10000)
+        market.hear(order)
+        refuse_at_the_door(market, order, "changed_mind", "changed_mind")  # two parcels of it, one refusal
     market.hear(placed("anna", payment_method="cod"), placed("anna"))
     assert [fact.decision for fact in market.said(RiskAssessed)] == [decision, "allow"]
 
 
+def test_refusing_damaged_goods_is_everybodys_right(small):
+    order = cod_order("anna", 10000)
+    small.hear(order)
+    refuse_at_the_door(small, order, "damaged")
+    small.hear(placed("anna", payment_method="cod"))
+    assert small.said(RiskAssessed)[0].decision == "allow"
+
+
+def test_a_refusal_heard_of_before_the_order_waits_for_it(small):
+    order = cod_order("anna", 10000)
+    refuse_at_the_door(small, order, "changed_mind")
+    small.hear(order)
+    small.hear(placed("anna", payment_method="cod"))
+    assert small.said(RiskAssessed)[0].rules_hit == ("cod_refused_once",)
+
+
+@pytest.mark.parametrize(
+    ("region", "decision"), [("CN-ZJ", "allow"), ("CN-XJ", "review"), ("CN-XZ-01", "review"), ("KR-11", "deny")]
+)
+def test_cash_is_collected_near_looked_at_far_and_refused_abroad(small, region, decision):
+    small.hear(placed("anna", payment_method="cod", region=region), placed("anna", region=region))
+    assert [fact.decision for fact in small.said(RiskAssessed)] == [decision, "allow"]
+
+
 def test_the_score_is_the_sum_of_the_rules_and_at_most_100():
     habits = Habits(this_hour=500, today=500, cod_refusals=5)
-    order = placed("bot", 60_000_00, payment_method="cod", qty=500)
+    order = placed("bot", 60_000_00, payment_method="cod", qty=500, region="CN-XZ", currency="USD")
     risk = assess(order, habits, clock.machine_now())
     assert (risk.score, risk.decision) == (100, "deny")
     assert set(risk.rules_hit) == {rule.code for rule in RULES}

@@ -8,7 +8,7 @@ import msgspec
 
 from services.shipping import store
 from services.shipping.commands.planning import void_booking
-from services.shipping.commands.warehouse import LOOK_AFTER, watched
+from services.shipping.commands.warehouse import CASH_WITHIN, LOOK_AFTER, watched
 from services.shipping.domain import Booking, Report, Shipment, underway
 from services.shipping.domain.shipment import Attention
 from services.shipping.gateways import Callback, Wish, carrier
@@ -112,6 +112,8 @@ def note_tracking(tx: UnitOfWork, intent: Intent, reports: list[Report] | None) 
         _alert(shipment, "tracking_refused")
         return
     _hear(tx, shipment, reports)
+    if shipment.cash_owed and shipment.ended_at is not None and tx.now() - shipment.ended_at >= CASH_WITHIN:
+        _alert(shipment, "cash_missing")
 
 
 @calls("fetch_tracking", settle=note_tracking)
@@ -129,6 +131,13 @@ def chase(tx: UnitOfWork, shipment_id: str) -> None:
         _alert(shipment, "no_scan")
     _ask_for_tracking(tx, shipment, "daily")
     tx.set_timer(shipment_id, "tracking", tx.now() + LOOK_AFTER)
+
+
+def ask_for_cash(tx: UnitOfWork, shipment_id: str) -> None:
+    """Delivered a day ago and not paid for, as far as we were told: ask the carrier; it may have told us in vain."""
+    shipment = store.shipments.find(tx, shipment_id)
+    if shipment is not None and shipment.cash_owed:
+        _ask_for_tracking(tx, shipment, "cash")
 
 
 def declare_lost(tx: UnitOfWork, shipment_id: str) -> Shipment:

@@ -18,6 +18,8 @@ from shared.storage.unit_of_work import UnitOfWork
 
 LOOK_AFTER = timedelta(days=1)
 """How often the carrier is asked about a shipment under way, in case a report was lost."""
+CASH_WITHIN = timedelta(days=1)
+"""So long after a delivery without its cash, and the carrier is asked for it."""
 
 
 class WarehouseUnknown(Conflict):
@@ -72,7 +74,7 @@ def hand_over(tx: UnitOfWork, seller_id: str | None, shipment_id: str) -> Shipme
 
 def watched(tx: UnitOfWork, shipment: Shipment, change: Callable[[], None]) -> None:
     """Make a change; set or forget the deadlines that go with leaving the house and with the way's end."""
-    was_in, was_underway = shipment.stoppable, shipment.underway
+    was_in, was_underway, was_owed = shipment.stoppable, shipment.underway, shipment.cash_owed
     change()
     if was_in and not shipment.stoppable:
         tx.cancel_timer(shipment.shipment_id, "ship_by")
@@ -80,3 +82,7 @@ def watched(tx: UnitOfWork, shipment: Shipment, change: Callable[[], None]) -> N
         tx.set_timer(shipment.shipment_id, "tracking", tx.now() + LOOK_AFTER)
     elif not shipment.underway:
         tx.cancel_timer(shipment.shipment_id, "tracking")
+    if shipment.cash_owed and not was_owed:
+        tx.set_timer(shipment.shipment_id, "cash", tx.now() + CASH_WITHIN)
+    elif was_owed and not shipment.cash_owed:
+        tx.cancel_timer(shipment.shipment_id, "cash")

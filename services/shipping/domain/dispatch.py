@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +12,7 @@ from shared.contracts.event import Fact, Sealed
 from shared.contracts.lines import LineQty, SkuLine
 from shared.contracts.order import OrderCancellationRequested, OrderConfirmed
 from shared.contracts.shipping import GoneReason, ShipmentCancellationRejected, ShipmentCancelled
+from shared.kernel.money import allocate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,8 @@ class OrderedLine:
     qty: int
     weight_g: int = 0
     """Of one unit."""
+    amount: int = 0
+    """What all its units cost, minor units: by it the cash to collect is shared."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +53,8 @@ class Dispatch:
     ship_by: datetime | None = None
     planned: bool = False
     shipment_ids: list[str] = field(default_factory=list)
-    units_shared: int = 0
-    """Units that have been given their share of the cash to collect."""
+    shared: dict[str, int] = field(default_factory=dict)
+    """Units that have been given their share of the cash to collect, by line."""
     halted: bool = False
     """Nothing more of it will be sent."""
     struck: list[str] = field(default_factory=list)
@@ -65,7 +68,7 @@ class Dispatch:
         self.confirmed = True
         self.seller_id, self.buyer_id = event.seller_id, event.buyer_id
         self.lines = tuple(
-            OrderedLine(line_id=line.line_id, sku=line.sku, qty=line.qty, weight_g=line.weight_g)
+            OrderedLine(line_id=line.line_id, sku=line.sku, qty=line.qty, weight_g=line.weight_g, amount=line.amount)
             for line in event.lines
         )
         self.delivery, self.region, self.currency = event.delivery, event.region, event.currency
@@ -87,7 +90,7 @@ class Dispatch:
                 seller_id=self.seller_id, buyer_id=self.buyer_id, kind="sale", index=index, of=of,
                 warehouse_id=warehouse_id, lines=tuple(lines), region=self.region, ship_by=ship_by,
                 planned_at=now, currency=self.currency,
-                cod_amount=self._share(sum(line.qty for line in lines)),
+                cash_due=self._shares(lines),
             )
             for index, (shipment_id, (warehouse_id, lines)) in enumerate(
                 zip(ids, sorted(by_warehouse.items()), strict=False), before + 1
@@ -96,12 +99,21 @@ class Dispatch:
         self.shipment_ids += [shipment.shipment_id for shipment in planned]
         return planned
 
-    def _share(self, units: int) -> int:
-        """The cash to collect for the next `units`; the shares of all sum to the order's, however parted."""
-        total = sum(line.qty for line in self.lines)
-        first, last = self.units_shared, min(self.units_shared + units, total)
-        self.units_shared = last
-        return self.cod_amount * last // total - self.cod_amount * first // total
+    def _shares(self, units: Iterable[SkuLine]) -> dict[str, int]:
+        """The cash to collect for these units, by line; the shares of all sum to the order's, however parted.
+
+        Each line bears its part of the freight, so that who refuses one parcel pays the other at its own price.
+        """
+        if not self.cod_amount:
+            return {}
+        whole = dict(zip(self.lines, allocate(self.cod_amount, [line.amount for line in self.lines]), strict=True))
+        ordered = {line.line_id: line for line in self.lines}
+        shares: Counter[str] = Counter()
+        for unit in units:
+            line, first = ordered[unit.line_id], self.shared.get(unit.line_id, 0)
+            last = self.shared[unit.line_id] = min(first + unit.qty, line.qty)
+            shares[unit.line_id] += whole[line] * last // line.qty - whole[line] * first // line.qty
+        return dict(shares)
 
     def answer_request(
         self,

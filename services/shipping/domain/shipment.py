@@ -50,6 +50,7 @@ Attention = Literal[
     "left_after_cancel",
     "tracking_refused",
     "unexpected_cash",
+    "cash_missing",
 ]
 """Why an operator should look at a shipment; nothing is guessed meanwhile."""
 
@@ -115,7 +116,8 @@ class Shipment:
     ship_by: datetime
     planned_at: datetime
     currency: str
-    cod_amount: int = 0
+    cash_due: dict[str, int] = field(default_factory=dict)
+    """What the courier is to collect at the door, minor units by line."""
     carrier: str = "sandbox"
     service: str = "standard"
     state: State = "PLANNED"
@@ -160,6 +162,16 @@ class Shipment:
     def underway(self) -> bool:
         """Whether the carrier has it."""
         return self.state in UNDERWAY
+
+    @property
+    def cod_amount(self) -> int:
+        """The cash to collect at the door, minor units."""
+        return sum(self.cash_due.values())
+
+    @property
+    def cash_owed(self) -> bool:
+        """Whether somebody has the goods and nobody was seen to pay for them."""
+        return self.state == "DELIVERED" and self.cod_amount > 0 and not self.cash
 
     @property
     def booking_ref(self) -> str:
@@ -254,8 +266,8 @@ class Shipment:
         if not kept:
             self.state, self.ended_at = "CANCELLED", now
             return void
-        before, after = (sum(line.qty for line in some) for some in (self.lines, kept))
-        self.lines, self.cod_amount = kept, self.cod_amount * after // before
+        self.lines = kept
+        self.cash_due = {line.line_id: self.cash_due[line.line_id] for line in kept if line.line_id in self.cash_due}
         if self.state == "PACKED":
             self.state, self.booking, self.parcels, self.packed_at = "PICKING", None, (), None
             self.waiting.clear()

@@ -116,6 +116,8 @@ def _cash(shipment: Shipment, report: Report, now: datetime) -> list[Fact]:
         shipment.attention = "unexpected_cash"
         return []
     shipment.cash = report.amount
+    if shipment.attention == "cash_missing":
+        shipment.attention = ""
     return [
         CashCollected(
             **shipment.names("buyer_id", "currency", "carrier"),

@@ -23,6 +23,8 @@ from shared.web import signatures
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 GROUP, ORDER = "G0000000000000018", "G0000000000000018-1"
+PRICES = {"dear": 300}
+"""What a unit of a line costs; of others 100."""
 PARCELS = {"parcels": [{"weight_g": 800, "length_mm": 200}]}
 ADDRESS = {"name": "Li Wei", "phone": "+8613800000000", "city": "Chengdu", "lines": ["Chunxi Road 1"]}
 SECRET = "a-carrier-secret-for-tests-that-is-long"
@@ -95,7 +97,10 @@ class Shop:
         return OrderConfirmed(
             group_no=GROUP, order_no=order_no, seller_id="shop-1", buyer_id=self.buyer.account_id,
             lines=tuple(
-                ConfirmedLine(line_id=line, product_id="p", sku=f"sku-{line}", title="Tea", qty=qty, weight_g=500)
+                ConfirmedLine(
+                    line_id=line, product_id="p", sku=f"sku-{line}", title="Tea", qty=qty, weight_g=500,
+                    amount=qty * PRICES.get(line, 100),
+                )
                 for line, qty in wanted.items()
             ),
             delivery=self.stage.node.vault.seal(self.buyer.account_id, "delivery", ADDRESS),

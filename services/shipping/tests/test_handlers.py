@@ -70,6 +70,13 @@ def test_cash_is_shared_over_the_shipments_to_the_last_cent(shop):
     assert [said.cod_amount for said in shop.stage.said(ShipmentPlanned)] == [333, 667]
 
 
+def test_each_parcel_collects_what_is_in_it_with_its_part_of_the_freight(shop):
+    first, _ = shop.sold(at("w1", "l1", 1), at("w1", "dear", 1), at("w2", "dear", 1), cod=707, l1=1, dear=2)
+    assert [said.cod_amount for said in shop.stage.said(ShipmentPlanned)] == [404, 303]
+    shop.stage.hear(cancel_wish("dear"))
+    assert shop.see(first)["cod_amount"] == 101  # what was taken out of it is not paid for
+
+
 def test_goods_of_an_after_sale_case_are_not_planned_with_the_sale(small_shop):
     small_shop.stage.hear(small_shop.confirmed())
     small_shop.stage.hear(allocated(at("w1", "l1", 2), purpose="replacement", case_id="c1"))

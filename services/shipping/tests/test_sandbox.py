@@ -9,7 +9,7 @@ import pytest
 import requests
 from werkzeug.serving import make_server
 
-from services.shipping.tests.makers import PARCELS, SECRET, Shop, cancel_wish, make_due
+from services.shipping.tests.makers import ORDER, PARCELS, SECRET, Shop, cancel_wish, make_due
 from shared.contracts.shipping import CashCollected, Delivered, ShipmentPacked, Shipped, TrackingUpdated
 
 
@@ -89,6 +89,25 @@ def test_a_delivery_nobody_told_us_of_is_found_within_a_day(street):
     street.shop.stage.advance(days=1, minutes=1)
     street.shop.stage.call()
     assert street.shop.see(shipment_id)["state"] == "DELIVERED"
+
+
+def test_cash_nobody_told_us_of_is_found_and_cash_nobody_took_is_shown(street):
+    told, untold = (packed(street.shop, order_no=order_no, cod=12900) for order_no in (ORDER, f"{ORDER[:-1]}2"))
+    for shipment_id, seen in (told, untold):
+        street.shop.do("hand-over", shipment_id)
+        street.courier(seen["tracking_no"], "collect", "out-for-delivery", "deliver")
+    street.ask("POST", "/sandbox/switches", kind="callback_lost", scope={"what": "cash_collected"})
+    street.courier(told[1]["tracking_no"], "collect-cash")
+    assert street.shop.stage.said(CashCollected) == []
+    street.shop.stage.advance(days=1, minutes=1)
+    street.shop.stage.call()
+    assert [cash.shipment_id for cash in street.shop.stage.said(CashCollected)] == [told[0]]
+    assert [street.shop.see(number, street.shop.operator)["attention"] for number, _ in (told, untold)] == [
+        None,
+        "cash_missing",
+    ]
+    street.courier(untold[1]["tracking_no"], "collect-cash")
+    assert street.shop.see(untold[0], street.shop.operator)["attention"] is None
 
 
 @pytest.mark.parametrize("kind", ["error_after", "garbage", "error_before"])
