@@ -16,3 +16,13 @@ class NotificationSent(Fact, about="notification/notification_id", key="account_
     cause_event_id: str
     group_no: str | None = None
     order_no: str | None = None
+
+
+class WebhookDisabled(Fact, about="webhook/webhook_id", key="seller_id"):
+    """A merchant's system took nothing for three days, or is gone; nothing is sent there. The seller is told."""
+
+    webhook_id: str
+    seller_id: str
+    host: str
+    """Of its URL; the rest may hold secrets."""
+    reason: Literal["failing", "gone"]

@@ -69,7 +69,7 @@ class Dispatcher:
         for _, node in fleet:
             node.wake = self.wake
 
-    def wake(self) -> None:
+    def wake(self, _calls: bool = True) -> None:
         self._work.set()
         self._calls.set()
 

@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from shared.kernel import clock
-from shared.runtime.wake import CHANNEL
+from shared.runtime.wake import CALLS, CHANNEL
 from shared.storage.database import Database
 from shared.storage.types import clock_offset, event_log, inbox, inbox_retry, intent, outbox, timer
 
@@ -188,7 +188,7 @@ def nudge(database: Database) -> None:
     """Tell a store's workers in other processes to look: its clock was moved."""
     if not database.is_sqlite:
         with database.read() as connection:
-            connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+            connection.exec_driver_sql(f"NOTIFY {CHANNEL}, '{CALLS}'")
 
 
 def _one(value: Any, label: str) -> Any:

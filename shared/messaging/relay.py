@@ -7,17 +7,20 @@ with the same id, and the inbox drops the second.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from random import uniform
 from typing import Any, NamedTuple
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from shared.kernel import clock
 from shared.messaging.broker import Outgoing, Publisher
 from shared.storage.hot import Hot
+from shared.storage.locks import SessionLock
 from shared.storage.types import event_log, outbox
 from shared.storage.unit_of_work import Node
 from shared.telemetry import logs, metrics
@@ -61,23 +64,17 @@ def _pending(one_per_key: bool) -> sa.Select[Any]:
 
 
 class Relay:
-    """One per store at a time: the caller holds the relay's lock (advisory on PostgreSQL, a file's on SQLite)."""
+    """One per store at a time: the caller holds `lock`, and on PostgreSQL the relay works on the lock's own session."""
 
-    def __init__(self, node: Node, publisher: Publisher) -> None:
-        self.node, self.publisher = node, publisher
+    def __init__(self, node: Node, publisher: Publisher, lock: SessionLock | None = None) -> None:
+        self.node, self.publisher, self.lock = node, publisher, lock
         self._pending = _pending(publisher.one_per_key)
         compiled = self._pending.compile(dialect=postgresql.psycopg.dialect())  # type: ignore[no-untyped-call]
         self._pending_hot, self._limits = Hot(str(compiled)), compiled.params
 
     def step(self) -> int:
         """Publish one window. Answers how many facts were confirmed."""
-        now = {"now": clock.machine_now()}
-        with self.node.database.read() as connection:
-            if self.node.database.is_sqlite:
-                rows: Iterable[Any] = connection.execute(self._pending, now)
-            else:
-                rows = self._pending_hot.rows(connection, **(self._limits | now))
-            window = [_Pointer(*row) for row in rows]
+        window = self._window()
         if not window:
             return 0
         outcome = self.publisher.publish(
@@ -98,7 +95,24 @@ class Relay:
             logs.get("relay").warning("publish_failed", service=self.node.name, facts=len(outcome.failed), why=why)
         return len(outcome.confirmed)
 
+    def _window(self) -> list[_Pointer]:
+        now = {"now": clock.machine_now()}
+        if self.lock and self.lock.session:
+            return [_Pointer(*row) for row in self._pending_hot.on(self.lock.session, **(self._limits | now))]
+        with self.node.database.read() as connection:
+            if self.node.database.is_sqlite:
+                rows: Iterable[Any] = connection.execute(self._pending, now)
+            else:
+                rows = self._pending_hot.rows(connection, **(self._limits | now))
+            return [_Pointer(*row) for row in rows]
+
     def _forget(self, confirmed: list[int]) -> None:
+        if self.lock and self.lock.session:
+            # A broker slower than the session may be idle has cost us the lock: others publish these again, if we
+            # do not forget them all the same.
+            with contextlib.suppress(psycopg.OperationalError):
+                _FORGET.on(self.lock.session, confirmed=confirmed)
+                return
         if self.node.database.is_sqlite:
             with self.node.database.begin() as connection:
                 connection.execute(outbox.delete().where(outbox.c.pos.in_(confirmed)))

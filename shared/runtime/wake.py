@@ -15,7 +15,9 @@ from shared.storage.database import Database
 from shared.telemetry import logs
 
 CHANNEL = "caravan"
-COALESCE_SECONDS = 0.005
+CALLS = "calls"
+"""The payload that says: among what was committed is a call to the outside world."""
+COALESCE_SECONDS = 0.02
 RETRY_SECONDS = 1.0
 
 
@@ -27,14 +29,17 @@ class Notifier:
         self._lock = threading.Lock()
         self._pid = 0
         self._wanted = threading.Event()
+        self._calls = threading.Event()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def __call__(self) -> None:
+    def __call__(self, calls: bool) -> None:
         if self.database.is_sqlite or self._stop.is_set():
             return
         if self._pid != os.getpid():
             self._start()
+        if calls:
+            self._calls.set()
         self._wanted.set()
 
     def close(self) -> None:
@@ -58,9 +63,11 @@ class Notifier:
         while not self._stop.is_set():
             self._wanted.wait()
             self._wanted.clear()
+            payload = CALLS if self._calls.is_set() else ""
+            self._calls.clear()
             try:
                 connection = connection or self.database.direct()
-                connection.execute(f"NOTIFY {CHANNEL}")
+                connection.execute("SELECT pg_notify(%s, %s)", [CHANNEL, payload])
                 clock.pause(COALESCE_SECONDS)
             except Exception as error:
                 logs.get("wake").warning("notify_failed", why=repr(error)[:200])

@@ -35,6 +35,10 @@ class Hot:
         """Run it once for each of `rows`, all sent in one go; answers how many rows were changed in all."""
         return int(self._execute(connection, rows).rowcount)
 
+    def on(self, session: psycopg.Connection[Any], **parameters: Any) -> psycopg.Cursor[Any]:
+        """Run it on a connection of the driver's own; failures are the driver's."""
+        return session.execute(self.text, parameters)
+
     def _execute(
         self, connection: Connection, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]]
     ) -> psycopg.Cursor[tuple[Any, ...]]:

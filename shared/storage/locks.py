@@ -17,7 +17,10 @@ IDLE_MILLISECONDS = 5_000
 
 
 class SessionLock:
-    """Not thread safe. `held` must be asked more often than every `IDLE_MILLISECONDS`, or the lock is given up."""
+    """Not thread safe. Its session must be used more often than every `IDLE_MILLISECONDS`, or the lock is given up.
+
+    On PostgreSQL the holder works on `session` itself: a statement that succeeds there was made by who has the lock.
+    """
 
     def __init__(self, database: Database, name: str, number: int) -> None:
         self.database, self.number = database, number
@@ -25,6 +28,11 @@ class SessionLock:
         self._file: IO[str] | None = None
         self._connection: psycopg.Connection[Any] | None = None
         self._locked = False
+
+    @property
+    def session(self) -> psycopg.Connection[Any] | None:
+        """The session that holds the lock; None on SQLite and while it is not ours."""
+        return self._connection if self._locked else None
 
     def held(self) -> bool:
         """Whether it is ours, trying to get it if not. Raises psycopg.OperationalError while the store is away."""
@@ -53,17 +61,14 @@ class SessionLock:
 
     def _session_held(self) -> bool:
         try:
+            if self._connection is not None and self._connection.broken:
+                self.release()
             if self._connection is None:
                 self._connection = self.database.direct(idle_session_timeout=str(IDLE_MILLISECONDS))
-            if self._locked:
-                self._connection.execute("SELECT 1")  # a session that answers still has its lock
-            else:
+            if not self._locked:
                 row = self._connection.execute("SELECT pg_try_advisory_lock(%s)", [self.number]).fetchone()
                 self._locked = bool(row and row[0])
             return self._locked
         except psycopg.Error:
-            was_ours = self._locked
             self.release()
-            if was_ours:
-                return False  # lost; ask again
             raise

@@ -65,7 +65,8 @@ class Node:
         self.settings = settings
         self.database = database or Database(settings.database_url, pool_size=settings.pool_size)
         self.vault = vault or Vault(settings.vault_url)
-        self.wake: Callable[[], None] = lambda: None
+        self.wake: Callable[[bool], None] = lambda _calls: None
+        """Called after a commit that left something to do; whether it asks for outside calls."""
         self.outside: dict[str, Any] = {}  # clients of the outside world, by name; tests put their own here
 
     @contextlib.contextmanager
@@ -78,7 +79,7 @@ class Node:
             crash_point("tx.before_commit")
         crash_point("tx.after_commit")
         if tx.spoke:
-            self.wake()
+            self.wake(tx.intends)
         for callback in tx.callbacks:
             callback()
 
@@ -110,7 +111,7 @@ class UnitOfWork:
         self.connection = connection
         self.cause = cause
         self.callbacks: list[Callable[[], None]] = []
-        self.spoke = False
+        self.spoke = self.intends = False
         self.repositories: dict[Any, Any] = {}
         self._now: datetime | None = None
         self._facts: list[tuple[Fact, Cause]] = []
@@ -226,7 +227,7 @@ class UnitOfWork:
             self.insert(intent).on_conflict_do_nothing(index_elements=[intent.c.kind, intent.c.key]),
             [row | {"next_at": moment, "created_at": moment} for row in rows],
         )
-        self.spoke = True
+        self.spoke = self.intends = True
 
     def _flush_facts(self) -> None:
         if not self._facts:

@@ -32,6 +32,7 @@ retry_pending = Gauge("caravan_retry_pending", "Kept rows by status", ["service"
 broker_connected = Gauge("caravan_broker_connected", "1 while connected", ["service"], multiprocess_mode="livesum")
 broker_blocked = Gauge("caravan_broker_blocked", "1 while it blocks us", ["service"], multiprocess_mode="livesum")
 timer_lag = Gauge("caravan_timer_lag_seconds", "How late the oldest due timer is", ["service"], multiprocess_mode="max")
+webhooks = Counter("caravan_webhooks", "Attempts to tell merchants' systems, by what came of them", ["result"])
 requests = Histogram("caravan_request_seconds", "HTTP requests", ["service", "method", "rule", "status"])
 
 

@@ -31,6 +31,7 @@ from shared.kernel.errors import (
     Conflict,
     Forbidden,
     Invalid,
+    NotFound,
     PreconditionFailed,
     Refusal,
     Unauthenticated,
@@ -186,6 +187,15 @@ class _Entry:
     def enter(self, path: dict[str, Any]) -> Response:
         node: Node = current_app.extensions["caravan"]
         who = self._admit(node)
+        try:
+            return self._answer(node, who, path)
+        except (Forbidden, NotFound) as refusal:
+            if who is not None and self.who.isdisjoint(ANYONE):
+                thing = "/".join(path.values()) or "-"
+                note_denial(node, who, f"{self.method} {self.rule}", thing, refusal.code)
+            raise
+
+    def _answer(self, node: Node, who: Principal | None, path: dict[str, Any]) -> Response:
         if any("\0" in str(text) for text in (*path.values(), *request.args.values())):
             raise BadRequest("NUL characters are not taken")  # PostgreSQL keeps none in its text
         arguments: dict[str, Any] = dict(path)

@@ -24,7 +24,7 @@ from shared.telemetry import logs
 
 PREFETCH = 100
 BATCH = 50
-LINGER = 0.005
+LINGER = 0.01
 IDLE = 0.5
 MAX_PAUSE = 30.0
 

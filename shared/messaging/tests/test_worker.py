@@ -99,7 +99,7 @@ def test_a_commit_in_one_process_is_heard_of_in_another(postgres_url: str) -> No
     with database.direct() as listener:
         listener.execute(f"LISTEN {CHANNEL}")
         for _ in range(1000):
-            wake()
+            wake(False)
         heard = list(listener.notifies(timeout=10, stop_after=1))
         assert len(heard) == 1
         heard += list(listener.notifies(timeout=0.3))
@@ -112,8 +112,8 @@ def test_a_wake_up_that_cannot_be_sent_troubles_nobody(tmp_path: Path) -> None:
     for url in ("postgresql+psycopg://nobody@127.0.0.1:1/none", f"sqlite:///{tmp_path}/a.db"):
         database = Database(url)
         wake = notifier(database)
-        wake()
-        wake()
+        wake(False)
+        wake(True)
         wake.close()
         database.close()
 

@@ -108,12 +108,13 @@ def test_rows_facts_timers_and_calls_are_kept_together_or_not_at_all(node: Node)
 
 
 def test_a_wake_up_comes_after_the_commit_and_only_if_there_is_something_to_do(node: Node) -> None:
-    seen: list[int] = []
-    node.wake = lambda: seen.append(len(rows(node, event_log)))
+    seen: list[tuple[int, bool]] = []
+    node.wake = lambda calls: seen.append((len(rows(node, event_log)), calls))
     node.run(lambda tx: put(tx, "b", "x"))
     assert seen == []
     node.run(lambda tx: tx.emit(*suspended("s", 1)))
-    assert seen == [1]
+    node.run(lambda tx: tx.intend("call", "c"))
+    assert seen == [(1, False), (1, True)]
 
 
 def test_an_aggregate_is_read_once_and_written_once_however_often_it_is_touched(node: Node) -> None:
