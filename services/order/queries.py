@@ -198,21 +198,14 @@ def next_actions(group: OrderGroup, order: Order) -> list[dict[str, Any]]:
 def blocked_because(group: OrderGroup, order: Order, now: datetime) -> dict[str, Any] | None:
     """Whom the order waits for, once that takes longer than it should; None while all is well."""
     if order.state is State.PLACED and now - order.placed_at >= policy.PLACEMENT_ALERT:
-        waiting = [
-            name
-            for one in group.orders
-            if one.state is State.PLACED
-            for name, answer in (("inventory", one.stock), ("payment", one.risk))
-            if not answer
-        ]
-        return {
-            "code": "placement_unanswered",
-            "waiting_for": sorted(set(waiting)),
-            "since": order.placed_at,
-        }
+        waiting = {name for one in group.orders if one.state is State.PLACED for name in one.unanswered}
+        return {"code": "placement_unanswered", "waiting_for": sorted(waiting), "since": order.placed_at}
     asked = group.asked_since
     if order.state is State.AWAITING_PAYMENT and order.closing and asked and now - asked >= timedelta(seconds=30):
         return {"code": "payment_unanswered", "waiting_for": ["payment"], "since": asked}
+    if order.stalled == "review_unanswered" and order.review_until:
+        since = order.review_until - policy.REVIEW_LIMIT
+        return {"code": order.stalled, "waiting_for": ["seller", "operator"], "since": since}
     if order.stopping and order.asked > 1:
         return {"code": "cancel_unanswered", "waiting_for": ["shipping"], "since": order.asked_at}
     if order.overdue and order.ship_by and not order.over:

@@ -32,7 +32,7 @@ class Cancelling(Shipping):
         if not order.stopping:
             return []
         self._note(order, "CancelAnswerDeadline")
-        return self._ask(order, now)
+        return self._stall(order, "cancel_unanswered", ("shipping",), order.asked_at) + self._ask(order, now)
 
     def shipments_stopped(
         self,
@@ -88,7 +88,7 @@ class Cancelling(Shipping):
 
     def _ask_shipping(self, order: Order, now: datetime) -> Facts:
         """Put the question: can it still be stopped?"""
-        order.stopping, order.asked, order.asked_at = True, 0, now
+        order.stopping, order.asked, order.asked_at, order.stalled = True, 0, now, ""
         if order.state in IN_WAREHOUSE:
             order.came_from = order.state
             self._move(order, "CancelOrder", State.CANCEL_PENDING)

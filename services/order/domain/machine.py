@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from services.order.domain import policy
 from services.order.domain.order import Order
 from services.order.domain.states import MOVES, TARGETS, State
 from shared.contracts.event import Fact, Sealed
 from shared.contracts.lines import PlacedMethod, StockPolicy
+from shared.contracts.order import OrderStalled
 from shared.kernel.errors import Conflict, Fatal
 
 Facts = list[Fact]
+StallCode = Literal["placement_unanswered", "payment_unanswered", "review_unanswered", "cancel_unanswered"]
 _KNOWN = {state: frozenset(move.trigger for move in MOVES if move.source == state) for state in State}
 
 
@@ -101,7 +103,7 @@ class Machine:
     def _move(self, order: Order, trigger: str, target: State) -> None:
         if target not in TARGETS.get((order.state, trigger), ()):
             raise AssertionError(f"{order.state} --{trigger}--> {target} is not in the table")
-        order.state = target
+        order.state, order.stalled = target, ""
         self.moved.add(order.order_no)
         self._note(order, trigger, listed=True)
 
@@ -118,6 +120,13 @@ class Machine:
         if moment is not None:
             deadlines[name] = moment
         self.changes.append(Change(order.order_no if order else self.group_no, name, moment, self.cause))
+
+    def _stall(self, order: Order, code: StallCode, waiting_for: tuple[str, ...], since: datetime | None) -> Facts:
+        """It waits longer than it should: said once, until it goes on."""
+        if order.stalled == code or since is None:
+            return []
+        order.stalled = code
+        return [OrderStalled(**self._about(order), code=code, waiting_for=waiting_for, since=since)]
 
     def _end(self, order: Order, reason: str, now: datetime) -> None:
         """Nothing is waited for any more."""

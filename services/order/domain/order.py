@@ -131,6 +131,8 @@ class Order:
     # review
     review_reasons: list[ReviewReason] = field(default_factory=list)
     review_until: datetime | None = None
+    stalled: str = ""
+    """What it waits too long for, as the operators were told."""
     auto_approve: bool = True
     approved_by: str = ""
     # an open question: to payment (`closing`: why the unpaid order shall end) or to shipping (`stopping`)
@@ -187,6 +189,11 @@ class Order:
     def nothing_kept(self) -> bool:
         """Whether the buyer has, and will get, nothing of it."""
         return all(line.settled for line in self.lines)
+
+    @property
+    def unanswered(self) -> tuple[str, ...]:
+        """The services that have not said yet whether it can be."""
+        return tuple(name for name, answer in (("inventory", self.stock), ("payment", self.risk)) if not answer)
 
     def line(self, line_id: str) -> Line:
         """Raises Fatal: who speaks of a line that never was is not to be believed."""

@@ -153,8 +153,11 @@ class Paying(Reviewing):
         """Payment has not answered; the same questions, not a guess."""
         told: Facts = []
         waiting = [order for order in self._in(State.AWAITING_PAYMENT) if order.closing]
+        long = self.asked_since and now - self.asked_since >= policy.ALERT_ARBITER_AFTER
         for order in waiting:
             self._note(order, "ArbiterDeadline")
+            if long:
+                told += self._stall(order, "payment_unanswered", ("payment",), self.asked_since)
             if order.closing == "wish":
                 order.asked += 1
                 told.append(self._wish(order, "unpaid"))

@@ -84,6 +84,15 @@ class Placing(Paying):
         self._note(order, "StockReservationFailed")
         return []
 
+    def placement_unanswered(self, now: datetime) -> Facts:
+        """Half a minute and not every answer is in: somebody should look, and nobody guesses."""
+        told: Facts = []
+        for order in self._in(State.PLACED):
+            if order.unanswered:
+                self._note(order, "PlacementAlert")
+                told += self._stall(order, "placement_unanswered", order.unanswered, order.placed_at)
+        return told
+
     def placement_overdue(self, now: datetime) -> Facts:
         """Fifteen minutes and still not every answer."""
         told: Facts = []
@@ -102,7 +111,7 @@ class Placing(Paying):
     def _join(self, now: datetime) -> Facts:
         """Once every order of the group has all its answers: ask for the money, or go on without."""
         waiting = self._in(State.PLACED)
-        if not waiting or any(not order.stock or not order.risk for order in waiting):
+        if not waiting or any(order.unanswered for order in waiting):
             return []
         self._due("placement_alert", None)
         self._due("placement", None)

@@ -54,6 +54,7 @@ SENT = ("OrderFullyShipped",)
 GOT = ("ReceiptConfirmed",)
 CONFIRMED = ("OrderConfirmed",)
 HELD = ("OrderHeldForReview",)
+STALLED = ("OrderStalled",)
 BACK = ("RefundRequested",)
 PARTED = ("OrderCancellationRejected", "OrderLinesCancelled", "RefundRequested")
 
@@ -74,6 +75,7 @@ MOVES: tuple[Move, ...] = (
     Move(S.PLACED, "CancelOrder", C, S.CANCELLED, "nothing payable yet", CANCELLED),
     Move(S.PLACED, "StockReservationFailed", E, S.CANCELLED, "siblings too if all or nothing", CANCELLED),
     Move(S.PLACED, "RiskAssessed", E, S.CANCELLED, "deny; siblings too if all or nothing", CANCELLED),
+    Move(S.PLACED, "PlacementAlert", T, None, "30 s without all answers: operators are told", STALLED),
     Move(S.PLACED, "PlacementDeadline", T, S.CANCELLED, "15 min without all answers", CANCELLED),
     *_beside("StockReserved", E, "too late: inventory lets go", S.CANCELLED),
     *_beside("StockReservationFailed", E, "over already", S.CANCELLED, S.CANCEL_PENDING),
@@ -86,7 +88,7 @@ MOVES: tuple[Move, ...] = (
     Move(S.AWAITING_PAYMENT, "PaymentConfirmed", E, S.CONFIRMED, "excess back", (*CONFIRMED, *BACK)),
     Move(S.AWAITING_PAYMENT, "PaymentConfirmed", E, S.AWAITING_REVIEW, "review needed", (*HELD, *BACK)),
     Move(S.AWAITING_PAYMENT, "PaymentDeadline", T, None, "payment is asked", LATE),
-    Move(S.AWAITING_PAYMENT, "ArbiterDeadline", T, None, "payment is asked again", (*LATE, *ASKED)),
+    Move(S.AWAITING_PAYMENT, "ArbiterDeadline", T, None, "payment is asked again", (*LATE, *ASKED, *STALLED)),
     Move(S.AWAITING_PAYMENT, "CancelOrder", C, None, "payment is asked", ASKED),
     Move(S.AWAITING_PAYMENT, "StockReservationExpired", E, None, "safety net", LATE),
     Move(S.AWAITING_PAYMENT, "PaymentExpired", E, S.CANCELLED, "nothing was captured", CANCELLED),
@@ -98,7 +100,7 @@ MOVES: tuple[Move, ...] = (
     # reviewing
     Move(S.AWAITING_REVIEW, "ApproveOrder", C, S.CONFIRMED, "seller or operator", CONFIRMED),
     Move(S.AWAITING_REVIEW, "ReviewDeadline", T, S.CONFIRMED, "24 h, risk allowed", CONFIRMED),
-    Move(S.AWAITING_REVIEW, "ReviewDeadline", T, None, "24 h, risk wants a human: alert"),
+    Move(S.AWAITING_REVIEW, "ReviewDeadline", T, None, "24 h, risk wants a human: alert", STALLED),
     Move(S.AWAITING_REVIEW, "ReviewDeadline", T, S.CANCELLED, "48 h, risk wanted a human", UNDONE),
     Move(S.AWAITING_REVIEW, "RejectOrder", C, S.CANCELLED, "seller or operator; refund if paid", UNDONE),
     Move(S.AWAITING_REVIEW, "CancelOrder", C, S.CANCELLED, "shipping was not told; refund if paid", UNDONE),
@@ -118,7 +120,8 @@ MOVES: tuple[Move, ...] = (
     Move(S.PARTIALLY_SHIPPED, "ShipmentCancelled", E, S.SHIPPED, "the rest stopped", (*PARTED[1:], *SENT)),
     Move(S.PARTIALLY_SHIPPED, "ShipmentCancelled", E, None, "some still on their way out", PARTED[1:]),
     Move(S.PARTIALLY_SHIPPED, "ShipmentCancellationRejected", E, None, "too late", REFUSED),
-    *_beside("CancelAnswerDeadline", T, "asked again", S.CANCEL_PENDING, S.PARTIALLY_SHIPPED, says=ASKED),
+    *_beside("CancelAnswerDeadline", T, "asked again", S.CANCEL_PENDING, S.PARTIALLY_SHIPPED,
+             says=(*ASKED, *STALLED)),
     *_beside("ShipmentCancelled", E, "no question is open", S.CANCELLED, S.SHIPPED, S.DELIVERED, S.RECEIVED,
              S.COMPLETED, S.CLOSED),
     *_beside("ShipmentCancellationRejected", E, "no question is open", S.CONFIRMED, S.FULFILLING, S.SHIPPED,

@@ -13,6 +13,7 @@ from shared.contracts.order import (
     OrderHeldForReview,
     OrderPaymentDeadlineReached,
     OrderPaymentRequested,
+    OrderStalled,
 )
 from shared.contracts.refunds import RefundRequested
 
@@ -108,6 +109,9 @@ def test_the_arbiter_is_asked_every_two_minutes_until_it_answers_and_never_guess
 
     assert story.states == ["AWAITING_PAYMENT"]
     assert [fact.asked for fact in story.said(OrderPaymentDeadlineReached)] == [1, 2, 3, 4, 5]
+    assert [(fact.code, fact.waiting_for) for fact in story.said(OrderStalled)] == [
+        ("payment_unanswered", ("payment",))
+    ]
     story.paid()
     assert story.states == ["CONFIRMED"]
     assert story.group.deadlines == {}

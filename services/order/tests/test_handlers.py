@@ -21,6 +21,7 @@ from shared.contracts.order import (
     OrderPaymentDeadlineReached,
     OrderPaymentRequested,
     OrderPlaced,
+    OrderStalled,
     ReceiptConfirmed,
 )
 from shared.contracts.refunds import RefundRequested
@@ -161,6 +162,8 @@ def test_silence_of_the_others_cancels_a_placement_after_a_quarter_of_an_hour_on
     stage.hear(makers.risk(red))
     stage.advance(minutes=14)
     assert states(stage, red) == ["PLACED"]
+    (stalled,) = stage.said(OrderStalled)
+    assert (stalled.code, stalled.waiting_for) == ("placement_unanswered", ("inventory",))
     stage.advance(minutes=2)
 
     assert states(stage, red) == ["CANCELLED"]

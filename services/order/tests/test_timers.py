@@ -11,6 +11,7 @@ from shared.contracts.order import (
     OrderCancelled,
     OrderCompleted,
     OrderPlaced,
+    OrderStalled,
     ReceiptConfirmed,
 )
 from shared.storage.types import timer
@@ -73,6 +74,7 @@ def test_shipping_that_does_not_answer_is_asked_every_ten_minutes_and_that_is_sh
     stage.advance(minutes=21)
 
     assert [fact.asked for fact in stage.said(OrderCancellationRequested)] == [1, 2, 3]
+    assert [fact.code for fact in stage.said(OrderStalled)] == ["cancel_unanswered"]
     blocked = view(buyer, red)["blocked_because"]
     assert (blocked["code"], blocked["waiting_for"]) == ("cancel_unanswered", ["shipping"])
     assert blocked["since"][:16] == asked_at.isoformat()[:16]
@@ -122,6 +124,8 @@ def test_an_order_that_is_looked_at_by_nobody_goes_on_after_a_day_and_a_doubtful
     stage.hear(makers.reserved(odd), makers.risk(odd, "review"), makers.paid(odd))
     stage.advance(hours=24, minutes=1)
     assert [view(buyer, order)["state"] for order in (calm, odd)] == ["CONFIRMED", "AWAITING_REVIEW"]
+    assert [(fact.order_no, fact.code) for fact in stage.said(OrderStalled)] == [(odd.order_no, "review_unanswered")]
+    assert view(buyer, odd)["blocked_because"]["waiting_for"] == ["seller", "operator"]
     stage.advance(hours=24)
 
     assert view(buyer, odd)["state"] == "CANCELLED"
