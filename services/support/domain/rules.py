@@ -25,6 +25,7 @@ from shared.contracts.order import (
     OrderPaymentRequested,
     OrderPlaced,
     OrderPriceAdjusted,
+    OrderStalled,
     ReceiptConfirmed,
     ReceiptExtended,
 )
@@ -38,6 +39,7 @@ from shared.contracts.payment import (
     RefundFailed,
 )
 from shared.contracts.shipping import DeliveryFailed, DeliveryRefused, ShipmentLost, ShipmentOverdue, Shipped
+from shared.contracts.support import WebhookDisabled
 from shared.kernel import clock
 
 To = Literal["buyer", "seller", "operator"]
@@ -124,6 +126,7 @@ RULES: dict[type[Fact], tuple[Rule, ...]] = {
     # account and catalog
     SellerApproved: (Rule("seller", "shop_approved"),),
     SellerSuspended: (Rule("seller", "shop_suspended"),),
+    WebhookDisabled: (Rule("seller", "webhook_disabled", {"host": "host", "reason": "reason"}),),
     ProductReviewed: (Rule("seller", "product_reviewed", {"decision": "decision"}, mail=False),),
     StockLow: (Rule("seller", "stock_low", {"sku": "sku", "available": "available"}, mail=False),),
     # placing and paying
@@ -161,6 +164,7 @@ RULES: dict[type[Fact], tuple[Rule, ...]] = {
         Rule("seller", "order_to_review", ORDER | {"review_by": "review_by"}, when=_is_the_sellers),
         Rule("operator", "risk_to_review", ORDER | {"review_by": "review_by"}, when=_is_risky, mail=False),
     ),
+    OrderStalled: (Rule("operator", "order_stalled", ORDER | {"reason": "code"}, mail=False),),
     OrderConfirmed: (
         Rule("buyer", "order_confirmed", ORDER, mail=False),
         Rule("seller", "order_to_ship", ORDER | {"ship_by": "ship_by"}, mail=False),

@@ -20,6 +20,17 @@ TEMPLATES: dict[str, Words] = {
         "en": ("Your shop is suspended", "Your shop may not take orders for now. Orders already paid are to be sent."),
         "zh-CN": ("您的店铺已被暂停", "您的店铺暂时不能接单，已付款的订单仍须发货。"),
     },
+    "webhook_disabled": {
+        "en": (
+            "A webhook was switched off",
+            "Nothing is sent to your webhook at {host} any more: {reason}. What waits for it is kept for 30 days;"
+            " enable it when it is well again.",
+        ),
+        "zh-CN": (
+            "推送地址已停用",
+            "已停止向您位于 {host} 的推送地址发送消息：{reason}。未送达的消息保留 30 天，恢复后请重新启用。",
+        ),
+    },
     "product_reviewed": {
         "en": ("A product was reviewed", "The review of one of your products ended: {decision}."),
         "zh-CN": ("商品审核结果", "您的一件商品审核结果：{decision}。"),
@@ -96,6 +107,10 @@ TEMPLATES: dict[str, Words] = {
     "risk_to_review": {
         "en": ("Order {order_no} looks risky", "Please approve or reject order {order_no} by {review_by}."),
         "zh-CN": ("订单 {order_no} 有风险", "请在 {review_by} 前审核订单 {order_no}。"),
+    },
+    "order_stalled": {
+        "en": ("Order {order_no} does not move", "Order {order_no} waits longer than it should: {reason}."),
+        "zh-CN": ("订单 {order_no} 停滞", "订单 {order_no} 等待过久：{reason}。"),
     },
     "order_confirmed": {
         "en": ("Order {order_no} is confirmed", "Order {order_no} is on its way to the warehouse."),
@@ -213,10 +228,16 @@ CODES: dict[str, dict[str, str]] = {
     "coupon": {"en": "a coupon could not be used", "zh-CN": "优惠券不可用"},
     "risk": {"en": "it could not be accepted", "zh-CN": "订单存在风险"},
     "sibling_failed": {"en": "another order of the same purchase failed", "zh-CN": "同一购买中的其他订单未成功"},
+    "placement_unanswered": {"en": "stock or risk has not answered", "zh-CN": "库存或风控未答复"},
+    "payment_unanswered": {"en": "payment has not said whether it was paid", "zh-CN": "支付结果未答复"},
+    "review_unanswered": {"en": "nobody has reviewed it", "zh-CN": "无人审核"},
+    "cancel_unanswered": {"en": "shipping has not said whether it can be stopped", "zh-CN": "能否拦截未答复"},
     "placement_timeout": {"en": "it could not be processed in time", "zh-CN": "处理超时"},
     "cod_refused": {"en": "the goods were refused at the door", "zh-CN": "买家拒收"},
     "undeliverable": {"en": "the goods could not be delivered and came back", "zh-CN": "无法送达，已退回"},
     "fully_refunded": {"en": "all of it was refunded", "zh-CN": "已全额退款"},
+    "failing": {"en": "it took nothing for three days", "zh-CN": "三天内未接收任何消息"},
+    "gone": {"en": "it answered that it is gone", "zh-CN": "对方返回地址已失效"},
     "approved": {"en": "approved", "zh-CN": "通过"},
     "rejected": {"en": "rejected", "zh-CN": "未通过"},
     "banned": {"en": "banned", "zh-CN": "禁售"},
