@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,6 +25,7 @@ def merged(members: tuple[Member, ...] = FLEET) -> Json:
     documents = {one.name: _document(one) for one in members}
     ours = _commons()
     shared = _agreed(documents.values())
+    known = Counter(name for document in documents.values() for name in _operation_ids(document))
     paths: Json = {}
     schemas: Json = {}
     parts: dict[str, Json] = {}
@@ -34,6 +36,7 @@ def merged(members: tuple[Member, ...] = FLEET) -> Json:
         document = _renamed(
             document, {f"#/components/schemas/{a}": f"#/components/schemas/{b}" for a, b in renamed.items()}
         )
+        _tell_apart(document, name, {one for one, times in known.items() if times > 1})
         schemas |= {
             renamed.get(one, one): schema for one, schema in document.get("components", {}).get("schemas", {}).items()
         }
@@ -73,10 +76,32 @@ def _document(one: Member) -> Json:
 
     node = Node(Settings(one.name, "sqlite://", "sqlite://"))
     try:
-        document: Json = create_app(one.service, node).extensions["caravan.openapi"].to_dict()
+        document: Json = create_app(one.service, node).extensions["caravan.openapi"]()
         return document
     finally:
         node.close()
+
+
+def _operation_ids(part: Any) -> set[str]:
+    """Every operation that a document names, in links too."""
+    if isinstance(part, list):
+        return set().union(*map(_operation_ids, part))
+    if not isinstance(part, dict):
+        return set()
+    own = {part["operationId"]} if isinstance(part.get("operationId"), str) else set()
+    return own.union(*map(_operation_ids, part.values()))
+
+
+def _tell_apart(part: Any, service: str, doubled: set[str]) -> None:
+    """Put the service before the names of operations that another service uses too."""
+    if isinstance(part, list):
+        for one in part:
+            _tell_apart(one, service, doubled)
+    elif isinstance(part, dict):
+        if part.get("operationId") in doubled:
+            part["operationId"] = f"{service}_{part['operationId']}"
+        for one in part.values():
+            _tell_apart(one, service, doubled)
 
 
 def _agreed(documents: Iterable[Json]) -> set[str]:

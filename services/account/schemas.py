@@ -13,8 +13,10 @@ from services.account.domain.people import normal_email
 from services.account.domain.shops import PLANS
 from shared.web.door import Schema, View
 
+A_PASSWORD = "three unusual words"  # noqa: S105  (an example in the documents)
 LOCALES = validate.OneOf(["zh-CN", "en"])
-CURRENCY = validate.Regexp(r"^[A-Z]{3}$", error="an ISO 4217 code such as CNY")
+COUNTRY = validate.Regexp(r"^[A-Z]{2}\Z", error="an ISO 3166-1 code such as CN")
+CURRENCY = validate.Regexp(r"^[A-Z]{3}\Z", error="an ISO 4217 code such as CNY")
 
 
 class Line(fields.String):
@@ -51,12 +53,16 @@ class Page(Schema):
 class Register(Schema):
     """`phone` may be national; `country` says which nation's (CN unless told)."""
 
-    email = fields.String(required=True, validate=validate.Length(max=254))
-    password = fields.String(required=True, validate=validate.Length(max=1024), load_only=True)
+    email = fields.String(
+        required=True, validate=validate.Length(max=254), metadata={"examples": ["li.lei@example.com"]}
+    )
+    password = fields.String(
+        required=True, validate=validate.Length(max=1024), load_only=True, metadata={"examples": [A_PASSWORD]}
+    )
     full_name = Line(100, data_key="name", required=True)
     locale = fields.String(load_default="zh-CN", validate=LOCALES)
     phone = Line(32)
-    country = fields.String(load_default="CN", validate=validate.Regexp(r"^[A-Z]{2}$"))
+    country = fields.String(load_default="CN", validate=COUNTRY)
     consents = fields.List(Line(64), validate=validate.Length(max=20))
 
     @ma.post_load
@@ -80,7 +86,7 @@ class ChangeMe(Schema):
     full_name = Line(100, data_key="name")
     locale = fields.String(validate=LOCALES)
     phone = Line(32, allow_none=True)
-    country = fields.String(validate=validate.Regexp(r"^[A-Z]{2}$"))
+    country = fields.String(validate=COUNTRY)
     consents = fields.List(Line(64), validate=validate.Length(max=20))
 
 
@@ -96,7 +102,9 @@ class MeView(AccountView):
 
 class ChangePassword(Schema):
     present = fields.String(required=True, validate=validate.Length(1, 1024), load_only=True)
-    new = fields.String(required=True, validate=validate.Length(1, 1024), load_only=True)
+    new = fields.String(
+        required=True, validate=validate.Length(1, 1024), load_only=True, metadata={"examples": [A_PASSWORD]}
+    )
 
     @ma.post_load
     def hash_password(self, given: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -109,9 +117,9 @@ class Address(Schema):
     """`region` is ISO 3166-2, e.g. CN-ZJ; `lines` hold street, building and room."""
 
     name = Line(100, required=True)
-    phone = Line(32, required=True)
-    country = fields.String(required=True, validate=validate.Regexp(r"^[A-Z]{2}$"))
-    region = fields.String(required=True, validate=validate.Length(2, 6))
+    phone = Line(32, required=True, metadata={"examples": ["+8613812345678"]})
+    country = fields.String(required=True, validate=COUNTRY, metadata={"examples": ["CN"]})
+    region = fields.String(required=True, validate=validate.Length(2, 6), metadata={"examples": ["CN-ZJ"]})
     city = Line(100, required=True)
     district = Line(100, load_default=None, allow_none=True)
     lines = fields.List(Line(200), required=True, validate=validate.Length(1, 4))
@@ -144,7 +152,9 @@ class AddressList(View):
 
 # ----------------------------------------------------------------------------------------------- sessions
 class Login(Schema):
-    email = fields.String(required=True, validate=validate.Length(1, 254))
+    email = fields.String(
+        required=True, validate=validate.Length(1, 254), metadata={"examples": ["li.lei@example.com"]}
+    )
     password = fields.String(required=True, validate=validate.Length(1, 1024), load_only=True)
 
     @ma.post_load

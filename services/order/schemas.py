@@ -10,6 +10,11 @@ from services.order.domain import policy
 from shared.web.door import Schema, View
 
 
+PHONE = validate.Regexp(r"^\+?[0-9 ()-]{5,24}\Z")
+REGION = validate.Regexp(r"^[A-Z]{2}(-[A-Z0-9]{1,3})?\Z")
+WORD = validate.Regexp(r"^[a-z_]{1,40}\Z")
+
+
 def money(**options: Any) -> fields.Integer:
     """An amount in minor units of the currency beside it."""
     return fields.Integer(strict=True, metadata={"description": "Minor units of the currency"}, **options)
@@ -19,8 +24,8 @@ class Address(Schema):
     """Where the goods go. `region`: ISO 3166-1 country or 3166-2 subdivision, e.g. CN-ZJ."""
 
     name = fields.String(required=True, validate=validate.Length(1, 80))
-    phone = fields.String(required=True, validate=validate.Regexp(r"^\+?[0-9 ()-]{5,24}$"))
-    region = fields.String(required=True, validate=validate.Regexp(r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$"))
+    phone = fields.String(required=True, validate=PHONE, metadata={"examples": ["+8613812345678"]})
+    region = fields.String(required=True, validate=REGION, metadata={"examples": ["CN-ZJ"]})
     city = fields.String(required=True, validate=validate.Length(1, 80))
     district = fields.String(load_default="", validate=validate.Length(max=80))
     lines = fields.List(
@@ -54,14 +59,14 @@ class PlaceOrder(Schema):
 
 
 class Reason(Schema):
-    reason = fields.String(load_default="unspecified", validate=validate.Regexp(r"^[a-z_]{1,40}$"))
+    reason = fields.String(load_default="unspecified", validate=WORD)
 
 
 class AdjustPrice(Schema):
     """What the order shall cost in all, freight included: at most what was placed."""
 
     payable = money(required=True, validate=validate.Range(min=0))
-    reason = fields.String(load_default="unspecified", validate=validate.Regexp(r"^[a-z_]{1,40}$"))
+    reason = fields.String(load_default="unspecified", validate=WORD)
 
 
 class ChangeAddress(Schema):

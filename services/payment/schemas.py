@@ -37,7 +37,7 @@ class Pay(Schema):
     """`expected_amount` is what the buyer was shown; `instrument` is the channel's first one unless named."""
 
     method = fields.String(required=True, validate=validate.OneOf(["online", "bank_transfer", "balance"]))
-    channel = fields.String(required=True, validate=WORD)
+    channel = fields.String(required=True, validate=WORD, metadata={"examples": ["sandbox"]})
     expected_amount = money(required=True)
     instrument = fields.String(validate=WORD)
 
@@ -203,7 +203,7 @@ class Statement(Schema):
 
     carrier = fields.String(required=True, validate=WORD)
     period = fields.String(required=True, validate=WORD)
-    currency = fields.String(required=True, validate=CURRENCY)
+    currency = fields.String(required=True, validate=CURRENCY, metadata={"examples": ["CNY"]})
     remitted = money(required=True)
     order_nos = fields.List(fields.String(validate=WORD), required=True, validate=validate.Length(1, 500))
 

@@ -70,7 +70,7 @@ def commands(service: Service) -> click.Group:
         from shared.web.factory import create_app
 
         node = _node(service, configuration.load(service.name))
-        click.echo(_json(create_app(service, node).extensions["caravan.openapi"].to_dict()))
+        click.echo(_json(create_app(service, node).extensions["caravan.openapi"]()))
 
     group.add_command(_dead_letters(service))
     return group

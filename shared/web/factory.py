@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from flask import Flask, Response, g, request
 from flask.json.provider import JSONProvider
-from flask_smorest import Api
 
 from shared.kernel import clock
 from shared.kernel.ids import new_id
@@ -17,6 +17,7 @@ from shared.storage.unit_of_work import Node
 from shared.telemetry import metrics
 from shared.web import problems
 from shared.web.auth import Verifier
+from shared.web.documents import Described, document_of
 
 if TYPE_CHECKING:
     from shared.runtime.service import Service
@@ -54,14 +55,14 @@ def create_app(service: Service, node: Node) -> Flask:
     )
     app.extensions["caravan"] = node
     app.extensions["caravan.verifier"] = Verifier(node.database)
-    api = Api(app)
+    api = Described(app)
     api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
     for door in service.doors:
         api.register_blueprint(door)
-    app.extensions["caravan.openapi"] = api.spec
+    app.extensions["caravan.openapi"] = functools.partial(document_of, api)
     problems.install(app)
     _install_request_context(app, service.name)
-    _install_health(app, service, node, api)
+    _install_health(app, service, node)
     return app
 
 
@@ -86,7 +87,7 @@ def _install_request_context(app: Flask, name: str) -> None:
         return response
 
 
-def _install_health(app: Flask, service: Service, node: Node, api: Api) -> None:
+def _install_health(app: Flask, service: Service, node: Node) -> None:
     current = False
 
     @app.get("/livez")
@@ -108,4 +109,4 @@ def _install_health(app: Flask, service: Service, node: Node, api: Api) -> None:
 
     @app.get(f"/v1/openapi/{service.name}.json")
     def openapi() -> Any:
-        return api.spec.to_dict()
+        return app.extensions["caravan.openapi"]()
