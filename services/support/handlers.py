@@ -1,4 +1,7 @@
-"""What support does when others have spoken: it tells the people concerned, by the table in `domain/rules.py`."""
+"""What support does when others have spoken: it tells whom it concerns.
+
+People by the table in `domain/rules.py`, merchants' systems by that in `domain/webhooks/messages.py`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Sequence
 
 from services.support import commands, store
 from services.support.domain import RULES
+from services.support.domain.webhooks import SHOWN
 from shared.contracts.account import SellerApproved, UserRegistered
 from shared.contracts.event import Fact
 from shared.contracts.payment import PaymentConfirmed
@@ -17,9 +21,10 @@ on = Subscriptions("support")
 
 @on.batch
 def load_shops(facts: Sequence[Fact], tx: UnitOfWork) -> None:
-    """Whose shops the batch speaks of, asked once."""
+    """Whose shops the batch speaks of, and their webhooks, asked once."""
     wanted = {str(getattr(fact, "seller_id", None) or "") for fact in facts}
     wanted |= {split.seller_id for fact in facts if isinstance(fact, PaymentConfirmed) for split in fact.splits}
+    store.load_listeners(tx, wanted - {""})
     store.load_shops(tx, wanted - {""})
 
 
@@ -33,10 +38,11 @@ def keep_contact(event: UserRegistered, tx: UnitOfWork) -> None:
 def keep_shop(event: SellerApproved, tx: UnitOfWork) -> None:
     """What concerns this shop is told to this account."""
     store.keep_shop(tx, event.seller_id, event.account_id)
-    commands.tell(tx, event)
+    commands.notices.tell(tx, event)
 
 
-@on(*(fact for fact in RULES if fact is not SellerApproved))
+@on(*(fact for fact in dict.fromkeys([*RULES, *SHOWN]) if fact is not SellerApproved))
 def tell(event: Fact, tx: UnitOfWork) -> None:
     """Tell whom it concerns."""
-    commands.tell(tx, event)
+    commands.notices.tell(tx, event)
+    commands.deliveries.publish(tx, event)

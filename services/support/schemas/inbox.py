@@ -1,4 +1,4 @@
-"""What support's bodies look like."""
+"""What the inbox looks like."""
 
 from __future__ import annotations
 

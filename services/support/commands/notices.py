@@ -7,11 +7,12 @@ from typing import Any
 import msgspec
 
 from services.support import store
+from services.support.commands.calls import calls
 from services.support.domain import OPERATORS, letter, locale_of, notices
 from services.support.gateways import MailRefused, OutcomeUnknown, mailer
 from shared.contracts.event import Fact
 from shared.kernel.errors import NotFound, OutsideUnavailable
-from shared.messaging.subscriptions import Intent, Intents
+from shared.messaging.subscriptions import Intent
 from shared.storage.unit_of_work import Node, UnitOfWork
 from shared.storage.vault import Erased
 from shared.telemetry import logs
@@ -19,8 +20,6 @@ from shared.web.auth import OPERATOR, Principal
 
 TRIES_FOR_AN_ADDRESS = 6
 """How often an address is waited for that account has not told us yet."""
-
-calls = Intents()
 
 
 class NoSuchNotification(NotFound):

@@ -9,13 +9,12 @@ import msgspec
 import sqlalchemy as sa
 
 from services.support.domain import OPERATORS, Notice
+from services.support.store.rows import metadata
 from shared.contracts.support import NotificationSent
 from shared.kernel.errors import TooEarly
 from shared.kernel.ids import new_id
 from shared.storage.types import Body, Moment
 from shared.storage.unit_of_work import Cause, UnitOfWork
-
-metadata = sa.MetaData()
 
 contact = sa.Table(
     "contact",

@@ -1,0 +1,5 @@
+"""Support's one HTTP door."""
+
+from shared.web.door import Door
+
+door = Door("support", "services.support.api", description="Notifications and webhooks")

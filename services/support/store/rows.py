@@ -1,0 +1,5 @@
+"""What all of support's tables belong to."""
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
