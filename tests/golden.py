@@ -15,6 +15,7 @@ import pytest
 from deploy.story.tape import Said
 
 TAPES = Path(__file__).parent / "tapes"
+JOINED, ANSWERS = ("OrderConfirmed", "OrderHeldForReview"), ("StockReserved", "RiskAssessed")
 
 
 def tape_of(said: Iterable[Said], group_no: str) -> str:
@@ -22,10 +23,21 @@ def tape_of(said: Iterable[Said], group_no: str) -> str:
     lists: dict[tuple[str, str], list[str]] = defaultdict(list)
     for one in said:
         if one.data.get("group_no") == group_no:
-            cause = "the last answer" if one.fact == "OrderPaymentRequested" else one.cause
-            lists[f"{one.publisher} {one.subject.split('/')[0]}", one.subject].append(f"    {one.fact} < {cause}")
+            lists[f"{one.publisher} {one.subject.split('/')[0]}", one.subject].append(f"    {one.fact} < {_cause(one)}")
     counted = Counter((kind, "\n".join(facts)) for (kind, _), facts in lists.items())
     return "".join(f"{kind} x {times}\n{facts}\n" for (kind, facts), times in sorted(counted.items()))
+
+
+def _cause(one: Said) -> str:
+    """Where several things race to be the cause, what they have in common.
+
+    A channel answers our call and calls us back at the same time: whichever is first counts.
+    """
+    if one.fact == "OrderPaymentRequested" or (one.fact in JOINED and one.cause in ANSWERS):
+        return "the last answer"
+    if one.publisher == "payment" and (one.cause == "a request" or one.cause.startswith("intent")):
+        return "word from outside"
+    return one.cause
 
 
 def matches_tape(name: str, said: Iterable[Said], group_no: str, config: pytest.Config) -> None:

@@ -181,9 +181,9 @@ class Buyer(Person):
     def order(self, order_no: str, wait_for: str = "") -> dict[str, Any]:
         return dict(self.do("GET", f"/v1/orders/{order_no}" + (f"?wait_for={wait_for}" if wait_for else "")))
 
-    def open_payment(self, group_no: str, amount: int) -> dict[str, Any]:
+    def open_payment(self, group_no: str, amount: int, instrument: str = "alipay_qr") -> dict[str, Any]:
         """An attempt to pay, with the address of the provider's page."""
-        body = {"method": "online", "channel": "sandbox", "expected_amount": amount}
+        body = {"method": "online", "channel": "sandbox", "expected_amount": amount, "instrument": instrument}
         return dict(self.do("POST", f"/v1/groups/{group_no}/payments", body))
 
     def pay(self, attempt: dict[str, Any], outcome: str = "succeed") -> int:
@@ -217,9 +217,9 @@ class Outsider:
             raise Unexpected(f"{method} {path}: {answer.status_code} {answer.text}")
         return answer.json() if answer.content else None
 
-    def switch(self, kind: str, **options: Any) -> None:
-        """Turn on one of the desk's misbehaviours."""
-        self.do("POST", "/sandbox/switches", {"kind": kind} | options)
+    def switch(self, kind: str, **options: Any) -> str:
+        """Turn on one of the desk's misbehaviours. Answers its id."""
+        return str(self.do("POST", "/sandbox/switches", {"kind": kind} | options)["id"])
 
 
 class Provider(Outsider):

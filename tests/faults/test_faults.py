@@ -15,7 +15,7 @@ from deploy.stack import Stack
 from deploy.story import shop
 from deploy.story.people import Buyer, Person
 from shared.kernel import clock
-from tests.journeys.conftest import Town
+from tests.journeys.town import Town
 
 pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("stack")]
 

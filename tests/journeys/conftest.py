@@ -6,16 +6,15 @@ its end all invariants must hold over everything that ever happened there.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from deploy.ops.invariants import recompute
-from deploy.story import shop
-from deploy.story.people import Buyer, Courier, Grounds, Operator, Provider, Seller
-from deploy.story.tape import Tape
+from deploy.story.people import Grounds
+from tests.journeys.depot import Depot
+from tests.journeys.market import Market
+from tests.journeys.town import Town
 
 
 @pytest.fixture(
@@ -30,63 +29,36 @@ def grounds(request: pytest.FixtureRequest) -> Iterator[Grounds]:
     assert broken == []
 
 
-class Town:
-    """Two shops with one thing each on sale, and somebody who buys."""
-
-    def __init__(self, grounds: Grounds, stock: int = 10) -> None:
-        self.grounds = grounds
-        self.staff: Operator = shop.operator(grounds)
-        mark = secrets.token_hex(4)
-        self.skus = [f"{mark}-red", f"{mark}-blue"]
-        self.sellers: list[Seller] = []
-        self.warehouses: list[str] = []
-        for sku in self.skus:
-            seller = shop.open_shop(grounds, self.staff, f"Shop {sku}")
-            warehouse = seller.open_warehouse("Main", "CN-ZJ")
-            shop.list_goods(self.staff, seller, [shop.simple_product(sku)], {warehouse: stock})
-            self.sellers.append(seller)
-            self.warehouses.append(warehouse)
-        self.buyer: Buyer = shop.new_buyer(grounds)
-        self.courier, self.provider = Courier(grounds), Provider(grounds)
-        self.tape = Tape(grounds.stores)
-        self.tape.news()
-
-    def place(self, *skus: str, qty: int = 1, **wish: Any) -> dict[str, Any]:
-        """A group, once the others have answered."""
-        wanted = dict.fromkeys(skus or self.skus[:1], qty)
-        group = self.buyer.place(self.buyer.quote(wanted, **wish))
-        self.grounds.settle()
-        return group
-
-    def pay(self, group: dict[str, Any]) -> None:
-        now = self.buyer.do("GET", f"/v1/groups/{group['group_no']}")
-        self.buyer.pay(self.buyer.open_payment(group["group_no"], now["payable"]))
-        self.grounds.settle()
-
-    def send(self, seller: Seller, order_no: str) -> list[str]:
-        """Pick, pack and hand over everything; the tracking numbers."""
-        numbers = []
-        for shipment in seller.shipments(order_no):
-            seller.pick(shipment["shipment_id"])
-            seller.pack(shipment["shipment_id"])
-            self.grounds.settle()
-            numbers.append(seller.hand_over(shipment["shipment_id"]))
-        self.grounds.settle()
-        return numbers
-
-    def state(self, order_no: str) -> str:
-        return str(self.buyer.order(order_no)["state"])
-
-    def available(self, number: int = 0) -> int:
-        """Units of the shop's thing that can still be sold."""
-        stock = self.sellers[number].do("GET", f"/v1/stock/{self.skus[number]}")
-        return sum(shelf["on_hand"] - shelf["held"] - shelf["allocated"] for shelf in stock["warehouses"])
-
-    def said(self, *names: str) -> list[str]:
-        """The facts said since the last call, only those named if any are."""
-        return [said.fact for said in self.tape.news() if not names or said.fact in names]
-
-
 @pytest.fixture
 def town(grounds: Grounds) -> Town:
     return Town(grounds)
+
+
+@pytest.fixture(scope="session")
+def depots() -> dict[str, Depot]:
+    """The depot of each world, by its address."""
+    return {}
+
+
+@pytest.fixture
+def depot(grounds: Grounds, depots: dict[str, Depot]) -> Depot:
+    """A shop that is there already, and a buyer who is new."""
+    if grounds.url not in depots:
+        depots[grounds.url] = Depot(grounds)
+    depots[grounds.url].open()
+    return depots[grounds.url]
+
+
+@pytest.fixture(scope="session")
+def markets() -> dict[str, Market]:
+    """The market of each world, by its address."""
+    return {}
+
+
+@pytest.fixture
+def market(grounds: Grounds, markets: dict[str, Market]) -> Market:
+    """Shops that are there already, and a buyer who is new."""
+    if grounds.url not in markets:
+        markets[grounds.url] = Market(grounds)
+    markets[grounds.url].open()
+    return markets[grounds.url]

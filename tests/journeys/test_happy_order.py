@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.golden import matches_tape
-from tests.journeys.conftest import Town
+from tests.journeys.town import Town
 
 
 def test_an_order_over_two_shops_goes_from_quote_to_completion(town: Town, request) -> None:
@@ -31,4 +31,6 @@ def test_an_order_over_two_shops_goes_from_quote_to_completion(town: Town, reque
     town.grounds.advance(days=9)
     assert [town.state(first), town.state(second)] == ["COMPLETED"] * 2
     assert town.available(0) == 9
+    for seller in town.sellers:  # 108.00 less a commission of 5 %, and nothing is held back any more
+        assert seller.do("GET", "/v1/balance")["items"] == [{"currency": "CNY", "balance": 10_260, "in_escrow": 0}]
     matches_tape("happy_order", town.tape.news(), group["group_no"], request.config)
