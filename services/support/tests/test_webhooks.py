@@ -8,13 +8,13 @@ import sqlalchemy as sa
 
 from services.support import store
 from services.support.tests.makers import GROUP, NOON, ORDER, Desk
-from services.support.tests.receivers import Receiver
 from shared.contracts.lines import SkuLine
 from shared.contracts.order import ConfirmedLine, OrderConfirmed, OrderDelivered
 from shared.contracts.shipping import Shipped
 from shared.contracts.support import NotificationSent, WebhookDisabled
 from shared.storage import inspect
 from shared.storage.types import intent
+from shared.testing.receiver import Receiver
 from shared.web.outbound import Guarded
 
 OTHER = "G0000000000000026-1"
@@ -262,7 +262,7 @@ def test_a_receiver_that_is_down_is_probed_and_then_hears_everything_in_order(me
 
     merchant.receiver.always = 200
     merchant.later(hours=1)
-    heard = {number: [] for number in numbers}
+    heard: dict[str, list[str]] = {number: [] for number in numbers}
     for message in merchant.receiver.taken:
         heard[message["data"]["order_no"]].append(message["type"])
     assert set(map(tuple, heard.values())) == {tuple(TYPES[:3])}
