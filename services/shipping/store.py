@@ -11,6 +11,7 @@ from services.shipping.domain.freight import NoFreightTemplate
 from services.shipping.domain.shipment import NoSuchShipment
 from shared.kernel import clock
 from shared.storage.repository import Repository, aggregate_table
+from shared.storage.rows import Insert
 from shared.storage.types import Moment
 from shared.storage.unit_of_work import UnitOfWork
 
@@ -68,6 +69,7 @@ carrier_callback = sa.Table(
     sa.Column("received_at", Moment, nullable=False),
 )
 """Callbacks that had their effect, written in the same transaction."""
+_CALLBACK = Insert(carrier_callback, keep_first=True)
 
 
 def lock_orders(tx: UnitOfWork, order_nos: Iterable[str]) -> None:
@@ -106,5 +108,4 @@ def is_new_callback(tx: UnitOfWork, carrier: str, event_id: str, reference: str)
         "reference": reference,
         "received_at": clock.machine_now(),
     }
-    statement = tx.insert(carrier_callback).values(**row).on_conflict_do_nothing()
-    return tx.execute(statement.returning(carrier_callback.c.event_id)).first() is not None
+    return _CALLBACK.write(tx, [row]) > 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -25,6 +25,14 @@ CALL_CLAIM = timedelta(seconds=60)
 """How long one attempt of an outside call may take before another worker may resume it."""
 
 _ANY_DUE = Hot("SELECT 1 FROM intent WHERE next_at <= %(now)s LIMIT 1")
+_TAKE = """
+    UPDATE intent SET attempts = attempts + 1, next_at = %(until)s, error = NULL
+    WHERE id IN (SELECT id FROM intent WHERE {which} FOR UPDATE SKIP LOCKED)
+    RETURNING id, kind, key, data, attempts, cause
+"""
+_CLAIM = Hot(_TAKE.format(which="next_at <= %(now)s ORDER BY next_at LIMIT %(limit)s"))
+_CLAIM_ONE = Hot(_TAKE.format(which="next_at <= %(now)s AND kind = %(kind)s AND key = %(key)s"))
+_SETTLED = Hot("DELETE FROM intent WHERE id = %(id)s")
 
 
 class TimerRunner:
@@ -117,30 +125,37 @@ class IntentRunner:
     def claim(self, limit: int, kind: str | None = None, key: str | None = None) -> list[tuple[Intent, Cause]]:
         """Take up to `limit` intents whose time has come; nobody else takes them for `CALL_CLAIM`."""
         now = clock.machine_now()
+        if self.node.database.is_sqlite:
+            rows = self._claim_plainly(now, limit, kind, key)
+        else:
+            with self.node.database.read() as connection:  # in autocommit: one statement is one transaction
+                if kind is None:
+                    idle = not _ANY_DUE.rows(connection, now=now)
+                    rows = () if idle else _CLAIM.rows(connection, now=now, until=now + CALL_CLAIM, limit=limit)
+                else:
+                    rows = _CLAIM_ONE.rows(connection, now=now, until=now + CALL_CLAIM, kind=kind, key=key)
+        return [
+            (
+                Intent(no, kind, key, msgspec.json.decode(data), attempts),
+                Cause.unpack(cause, f"intent:{kind}:{key}"),
+            )
+            for no, kind, key, data, attempts, cause in rows
+        ]
+
+    def _claim_plainly(self, now: datetime, limit: int, kind: str | None, key: str | None) -> Sequence[Any]:
         due = sa.select(intent.c.id).where(intent.c.next_at <= now).order_by(intent.c.next_at).limit(limit)
         if kind is not None:
             due = due.where(intent.c.kind == kind, intent.c.key == key)
-        with self.node.database.read() as connection:
-            if kind is None and not self.node.database.is_sqlite:
-                idle = not _ANY_DUE.rows(connection, now=now)
-            else:
-                idle = connection.execute(due).first() is None
-        if idle:
-            return []
+        with self.node.database.read() as connection:  # the one writer's lock is not taken for nothing
+            if connection.execute(due).first() is None:
+                return ()
         with self.node.database.begin() as connection:
-            rows = connection.execute(
+            return connection.execute(
                 intent.update()
-                .where(intent.c.id.in_(due.with_for_update(skip_locked=True)))
+                .where(intent.c.id.in_(due))
                 .values(attempts=intent.c.attempts + 1, next_at=now + CALL_CLAIM, error=None)
-                .returning(intent)
+                .returning(*(intent.c[name] for name in ("id", "kind", "key", "data", "attempts", "cause")))
             ).all()
-        return [
-            (
-                Intent(row.id, row.kind, row.key, msgspec.json.decode(row.data), row.attempts),
-                Cause.unpack(row.cause, f"intent:{row.kind}:{row.key}"),
-            )
-            for row in rows
-        ]
 
     def work(self, one: Intent, cause: Cause) -> bool:
         """Make a claimed call and settle it. Answers whether it is settled; if not, it is tried again later."""
@@ -169,5 +184,9 @@ class IntentRunner:
         return True
 
     def _settle(self, tx: UnitOfWork, one: Intent, result: Any) -> None:
-        if tx.execute(intent.delete().where(intent.c.id == one.id)).rowcount:
+        if tx.node.database.is_sqlite:
+            mine = tx.execute(intent.delete().where(intent.c.id == one.id)).rowcount
+        else:
+            mine = _SETTLED.count(tx.connection, id=one.id)
+        if mine:
             self.intents.by_kind[one.kind].settle(tx, one, result)

@@ -20,7 +20,7 @@ from shared.kernel.ids import new_id
 from shared.storage.database import Database
 from shared.storage.hot import Hot
 from shared.storage.types import lease
-from shared.storage.unit_of_work import UnitOfWork
+from shared.storage.unit_of_work import BUSINESS_TIME, UnitOfWork
 
 TTL = timedelta(seconds=10)
 WORKER = "worker."
@@ -44,7 +44,10 @@ class Lease:
         if tx.node.database.is_sqlite:
             mine = bool(tx.execute(_FENCE, {"n": self.name, "o": self.owner, "e": self.epoch}).all())
         else:
-            mine = bool(_FENCE_HOT.rows(tx.connection, name=self.name, owner=self.owner, epoch=self.epoch))
+            found = _FENCE_HOT.rows(tx.connection, name=self.name, owner=self.owner, epoch=self.epoch)
+            mine = bool(found)
+            for (moment,) in found:
+                tx.is_now(moment)
         if not mine:
             raise LeaseLost(self.name)
 
@@ -71,7 +74,10 @@ class Held:
 _FENCE = sa.select(lease.c.epoch).where(
     lease.c.name == sa.bindparam("n"), lease.c.owner == sa.bindparam("o"), lease.c.epoch == sa.bindparam("e")
 )
-_FENCE_HOT = Hot("SELECT epoch FROM lease WHERE name = %(name)s AND owner = %(owner)s AND epoch = %(epoch)s FOR SHARE")
+_FENCE_HOT = Hot(
+    f"SELECT {BUSINESS_TIME} FROM lease"  # noqa: S608  (a text of our own)
+    " WHERE name = %(name)s AND owner = %(owner)s AND epoch = %(epoch)s FOR SHARE"
+)
 
 
 def owner_name() -> str:

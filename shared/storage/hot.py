@@ -31,26 +31,14 @@ class Hot:
         """How many rows it changed."""
         return int(self._execute(connection, parameters).rowcount)
 
-    def many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
-        """Run it once for each of `rows`, all sent in one go; answers how many rows were changed in all."""
-        return int(self._execute(connection, rows).rowcount)
-
     def on(self, session: psycopg.Connection[Any], **parameters: Any) -> psycopg.Cursor[Any]:
         """Run it on a connection of the driver's own; failures are the driver's."""
         return session.execute(self.text, parameters)
 
-    def _execute(
-        self, connection: Connection, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]]
-    ) -> psycopg.Cursor[tuple[Any, ...]]:
+    def _execute(self, connection: Connection, parameters: Mapping[str, Any]) -> psycopg.Cursor[tuple[Any, ...]]:
         driver: Any = connection.connection.dbapi_connection
         try:
-            found: psycopg.Cursor[tuple[Any, ...]] = driver.cursor()
-            if isinstance(parameters, Mapping):
-                found.execute(self.text, parameters)
-            elif len(parameters) == 1:
-                found.execute(self.text, parameters[0])
-            else:
-                found.executemany(self.text, parameters)
+            found: psycopg.Cursor[tuple[Any, ...]] = driver.execute(self.text, parameters)
         except psycopg.Error as error:
             if driver.closed or driver.broken:
                 connection.exec_driver_sql("SELECT 1")  # fails too, and SQLAlchemy then lets go of the whole pool

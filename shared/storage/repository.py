@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 from shared.kernel.errors import NotFound
 from shared.storage.database import StaleRow
 from shared.storage.hot import Hot
+from shared.storage.rows import Insert, Update
 from shared.storage.types import Body
 from shared.storage.unit_of_work import UnitOfWork
 
@@ -34,7 +35,7 @@ def aggregate_table(name: str, metadata: sa.MetaData, key: str, *columns: Any) -
     )
 
 
-class _Kept(Generic[T]):
+class Kept(Generic[T]):
     __slots__ = ("bytes", "thing", "version")
 
     def __init__(self, thing: T, version: int, body: bytes) -> None:
@@ -46,29 +47,11 @@ class _Loaded(Generic[T]):
 
     def __init__(self, repository: Repository[T]) -> None:
         self.repository = repository
-        self.kept: dict[str, _Kept[T]] = {}
+        self.kept: dict[str, Kept[T]] = {}
         self.absent: set[str] = set()  # looked for by `lock`, so that `find` need not ask once for each
 
     def flush(self, tx: UnitOfWork) -> None:
         self.repository.write(tx, self.kept)
-
-
-class _HotTexts:
-    """The three statements of one repository for PostgreSQL."""
-
-    def __init__(self, table: sa.Table, key: str) -> None:
-        names = [column.name for column in table.columns]
-        listed = ", ".join(f'"{name}"' for name in names)
-        given = ", ".join(f"%({name})s" for name in names)
-        changed = ", ".join(f'"{name}" = %({name})s' for name in names if name != key)
-        self.load = Hot(
-            f'SELECT "{key}", version, body FROM "{table.name}"'  # noqa: S608  (names of our own)
-            f' WHERE "{key}" = ANY(%(keys)s::varchar[]) ORDER BY "{key}" FOR UPDATE'
-        )
-        self.insert = Hot(f'INSERT INTO "{table.name}" ({listed}) VALUES ({given})')  # noqa: S608
-        self.update = Hot(
-            f'UPDATE "{table.name}" SET {changed} WHERE "{key}" = %(k_)s AND version = %(v_)s'  # noqa: S608
-        )
 
 
 class Repository(Generic[T]):
@@ -87,11 +70,14 @@ class Repository(Generic[T]):
         self.key_column: sa.Column[str] = next(iter(table.primary_key.columns))
         self._decoder = msgspec.json.Decoder(kind)
         self._encode = msgspec.json.Encoder().encode
-        self._hot = _HotTexts(table, self.key_column.name)
-        self._update = (
-            table.update()
-            .where(self.key_column == sa.bindparam("k_"), table.c.version == sa.bindparam("v_"))
-            .values({c.name: sa.bindparam(c.name) for c in table.c if c.name != self.key_column.name})
+        key_name = self.key_column.name
+        self._lock = Hot(
+            f'SELECT "{key_name}", version, body FROM "{table.name}"'  # noqa: S608  (names of our own)
+            f' WHERE "{key_name}" = ANY(%(keys)s::varchar[]) ORDER BY "{key_name}" FOR UPDATE'
+        )
+        self._insert = Insert(table)
+        self._update = Update(
+            table, {"k_": key_name, "v_": "version"}, [column.name for column in table.c if column.name != key_name]
         )
 
     def get(self, tx: UnitOfWork, key: str) -> T:
@@ -125,17 +111,17 @@ class Repository(Generic[T]):
         wanted = sorted({key for key in keys if key not in mine})
         if wanted:
             for key, version, body in self._rows(tx, wanted):
-                mine[key] = _Kept(self._decoder.decode(body), version, bytes(body))
+                mine[key] = Kept(self._decoder.decode(body), version, bytes(body))
 
     def _rows(self, tx: UnitOfWork, keys: list[str]) -> Iterable[Any]:
         if not tx.node.database.is_sqlite:
-            return self._hot.load.rows(tx.connection, keys=keys)
+            return self._lock.rows(tx.connection, keys=keys)
         statement = sa.select(self.key_column, self.table.c.version, self.table.c.body)
         return tx.execute(statement.where(self.key_column.in_(keys)).order_by(self.key_column))
 
     def add(self, tx: UnitOfWork, thing: T) -> T:
         """Keep a new aggregate. A second one with the same key fails the transaction when it is written."""
-        self._loaded(tx).kept[self.key_of(thing)] = _Kept(thing, 0, b"")
+        self._loaded(tx).kept[self.key_of(thing)] = Kept(thing, 0, b"")
         return thing
 
     def peek(self, connection: Connection, key: str) -> T:
@@ -149,7 +135,7 @@ class Repository(Generic[T]):
         """The aggregate in a `body` column that a query selected."""
         return self._decoder.decode(body)
 
-    def write(self, tx: UnitOfWork, kept: dict[str, _Kept[T]]) -> None:
+    def write(self, tx: UnitOfWork, kept: dict[str, Kept[T]]) -> None:
         """Insert what is new, update what changed (StaleRow when somebody was faster). Called by the unit of work."""
         new, changed = [], []
         for key in sorted(kept):
@@ -163,15 +149,8 @@ class Repository(Generic[T]):
             else:
                 changed.append({"k_": key, "v_": entry.version, **row})
             entry.version, entry.bytes = entry.version + 1, body
-        if not tx.node.database.is_sqlite:
-            if new:
-                self._hot.insert.many(tx.connection, new)
-            if changed and self._hot.update.many(tx.connection, changed) != len(changed):
-                raise StaleRow(f"{self.table.name}: somebody else was faster")
-            return
-        if new:
-            tx.execute(self.table.insert(), new)
-        if changed and tx.execute(self._update, changed).rowcount != len(changed):
+        self._insert.write(tx, new)
+        if self._update.write(tx, changed) != len(changed):
             raise StaleRow(f"{self.table.name}: somebody else was faster")
 
     def _loaded(self, tx: UnitOfWork) -> _Loaded[T]:

@@ -135,6 +135,10 @@ class UnitOfWork:
                 self._now = _NOW.rows(self.connection)[0][0]
         return self._now
 
+    def is_now(self, moment: datetime) -> None:
+        """A statement that was needed anyway has told the business time too (`BUSINESS_TIME`)."""
+        self._now = self._now or moment
+
     def execute(self, statement: sa.Executable, parameters: Any = None) -> sa.CursorResult[Any]:
         result: sa.CursorResult[Any] = self.connection.execute(statement, parameters)
         return result
@@ -279,7 +283,8 @@ class UnitOfWork:
             kinds, keys = [kind for kind, _ in abouts], [key for _, key in abouts]
             numbers = [counts[about] for about in abouts]
             reserved = _NUMBER.rows(self.connection, kinds=kinds, keys=keys, counts=numbers)
-            return {(kind, key): last - counts[kind, key] for kind, key, last in reserved}
+            self.is_now(reserved[0][3])
+            return {(kind, key): last - counts[kind, key] for kind, key, last, _ in reserved}
         insert = self.insert(aggregate_seq)
         statement = insert.on_conflict_do_update(
             index_elements=[aggregate_seq.c.agg_type, aggregate_seq.c.agg_id],
@@ -291,14 +296,15 @@ class UnitOfWork:
 
 _DELETE_TIMER = timer.delete().where(timer.c.aggregate == sa.bindparam("a"), timer.c.name == sa.bindparam("n"))
 _INSERT_LOG = sa.insert(event_log).returning(event_log.c.pos, event_log.c.partition_key, sort_by_parameter_order=True)
-_NOW = Hot("SELECT clock_timestamp() + coalesce((SELECT seconds FROM clock_offset), 0) * interval '1 second'")
+BUSINESS_TIME = "clock_timestamp() + coalesce((SELECT seconds FROM clock_offset), 0) * interval '1 second'"
+_NOW = Hot(f"SELECT {BUSINESS_TIME}")
 _NUMBER = Hot(
-    """
+    f"""
     INSERT INTO aggregate_seq (agg_type, agg_id, last)
     SELECT * FROM unnest(%(kinds)s::varchar[], %(keys)s::varchar[], %(counts)s::integer[])
     ON CONFLICT (agg_type, agg_id) DO UPDATE SET last = aggregate_seq.last + excluded.last
-    RETURNING agg_type, agg_id, last
-    """
+    RETURNING agg_type, agg_id, last, {BUSINESS_TIME}
+    """  # noqa: S608  (a text of our own)
 )
 # Positions are drawn after the sort, so they follow the order of the facts.
 _TELL = Hot(

@@ -11,6 +11,7 @@ from services.inventory.domain.reservation import Reservation
 from services.inventory.domain.stock import Shelves, Stock
 from services.inventory.store.tables import movement, reservations, sku, stock, waiting
 from shared.storage.database import StaleRow
+from shared.storage.rows import Insert, Update
 from shared.storage.unit_of_work import UnitOfWork
 
 GOODS_CAME_IN = "goods_came_in"
@@ -32,16 +33,14 @@ class _Book:
         rows = [changed[key] for key in sorted(changed)]
         new = [vars(row) | {"version": 1} for row in rows if row.version == 0]
         moved = [_changed(row) for row in rows if row.version > 0]
-        if new:
-            tx.execute(stock.insert(), new)
-        if moved and tx.execute(_UPDATE, moved).rowcount != len(moved):
+        _NEW.write(tx, new)
+        if _CHANGED.write(tx, moved) != len(moved):
             raise StaleRow("stock: somebody else was faster")
         for row in rows:
             row.version += 1
             if row.is_owed:
                 tx.set_timer(row.sku, GOODS_CAME_IN, tx.now())
-        if movements:
-            tx.execute(movement.insert(), [{"at": tx.now(), **vars(one)} for one in movements])
+        _MOVEMENTS.write(tx, [{"at": tx.now(), **vars(one)} for one in movements])
         waits: Counter[tuple[str, str]] = Counter()
         for one in movements:
             waits[one.sku, one.reservation_id] += one.backordered
@@ -93,15 +92,8 @@ def lock_shelves(tx: UnitOfWork, skus: Iterable[str]) -> Shelves:
 
 
 _COUNTED = ("on_hand", "held", "allocated", "backordered", "backorder_limit", "low_threshold")
-_UPDATE = (
-    stock.update()
-    .where(
-        stock.c.sku == sa.bindparam("sku_"),
-        stock.c.warehouse_id == sa.bindparam("warehouse_"),
-        stock.c.version == sa.bindparam("version_"),
-    )
-    .values({name: sa.bindparam(name) for name in (*_COUNTED, "version")})
-)
+_NEW, _MOVEMENTS = Insert(stock), Insert(movement)
+_CHANGED = Update(stock, {"sku_": "sku", "warehouse_": "warehouse_id", "version_": "version"}, [*_COUNTED, "version"])
 
 
 def _changed(row: Stock) -> dict[str, object]:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import sqlalchemy as sa
-
 from services.order.domain.group import Change, Order, OrderGroup
 from services.order.store.tables import history, order_group, order_index
 from shared.kernel.errors import NotFound, TooEarly
-from shared.storage.hot import Hot
-from shared.storage.repository import Repository, _Kept
+from shared.storage.repository import Kept, Repository
+from shared.storage.rows import Insert, Update
 from shared.storage.unit_of_work import Cause, UnitOfWork
 from shared.telemetry import metrics
 from shared.web.auth import OPERATOR, Principal
@@ -21,45 +19,14 @@ class NoSuchOrder(NotFound):
     """There is no such order, or it is not yours."""
 
 
-class _Rows:
-    """One statement that writes many rows: PostgreSQL takes them as columns, each an array, SQLite one by one."""
-
-    def __init__(self, text: str, plain: sa.Executable) -> None:
-        self.hot, self.plain = Hot(text), plain
-
-    def write(self, tx: UnitOfWork, rows: list[dict[str, Any]]) -> None:
-        if not rows:
-            return
-        if tx.node.database.is_sqlite:
-            tx.execute(self.plain, rows)
-        else:
-            self.hot.count(tx.connection, **{name: [row[name] for row in rows] for name in rows[0]})
-
-
-_NOTES = _Rows(
-    "INSERT INTO order_history (group_no, order_no, at, trigger, state, listed, causation_id)"
-    " SELECT * FROM unnest(%(group_no)s::varchar[], %(order_no)s::varchar[], %(at)s::timestamptz[],"
-    " %(trigger)s::varchar[], %(state)s::varchar[], %(listed)s::boolean[], %(causation_id)s::varchar[])",
-    history.insert(),
-)
-_LIST = _Rows(
-    "INSERT INTO order_index (order_no, group_no, buyer_id, seller_id, state, placed_at)"
-    " SELECT * FROM unnest(%(order_no)s::varchar[], %(group_no)s::varchar[], %(buyer_id)s::varchar[],"
-    " %(seller_id)s::varchar[], %(state)s::varchar[], %(placed_at)s::timestamptz[])",
-    order_index.insert(),
-)
-_RELIST = _Rows(
-    "UPDATE order_index AS known SET state = moved.state"
-    " FROM unnest(%(number)s::varchar[], %(now)s::varchar[]) AS moved (order_no, state)"
-    " WHERE known.order_no = moved.order_no",
-    order_index.update().where(order_index.c.order_no == sa.bindparam("number")).values(state=sa.bindparam("now")),
-)
+_NOTES, _LIST = Insert(history), Insert(order_index)
+_RELIST = Update(order_index, {"number": "order_no"}, ["state"])
 
 
 class Groups(Repository[OrderGroup]):
     """Keeping a group also writes its timeline, its deadlines and its place in the lists."""
 
-    def write(self, tx: UnitOfWork, kept: dict[str, _Kept[OrderGroup]]) -> None:
+    def write(self, tx: UnitOfWork, kept: dict[str, Kept[OrderGroup]]) -> None:
         notes: list[dict[str, Any]] = []
         listed: list[dict[str, Any]] = []
         relisted: list[dict[str, Any]] = []
@@ -82,7 +49,7 @@ class Groups(Repository[OrderGroup]):
                 listed += [_index_row(group, order) for order in group.orders]
             else:
                 moved = [order for order in group.orders if order.order_no in group.moved]
-                relisted += [{"number": order.order_no, "now": str(order.state)} for order in moved]
+                relisted += [{"number": order.order_no, "state": str(order.state)} for order in moved]
             for note in group.notes:
                 if not note.listed:
                     metrics.unexpected.labels("order", note.trigger).inc()

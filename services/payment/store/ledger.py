@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from services.payment.domain.books import Posting
-from services.payment.store.rows import Row, add, metadata
+from services.payment.store.rows import Row, add, metadata, plain
 from shared.storage.types import BigId, Moment
 from shared.storage.unit_of_work import UnitOfWork
 
@@ -91,7 +91,7 @@ def add_posting(tx: UnitOfWork, posting: Posting) -> None:
     if not posting.entries:
         return
     add(
-        tx, ledger_posting,
+        tx, plain(ledger_posting),
         {
             "key": posting.key, "kind": posting.kind, "payment_id": posting.payment_id,
             "order_no": posting.order_no,
@@ -101,7 +101,7 @@ def add_posting(tx: UnitOfWork, posting: Posting) -> None:
     common: Row = {"posting_key": posting.key, "currency": posting.currency}
     add(
         tx,
-        ledger_entry,
+        plain(ledger_entry),
         *(
             common | {"family": e.family, "owner": e.owner, "amount": e.amount, "seller_id": e.seller_id}
             for e in posting.entries

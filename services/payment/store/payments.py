@@ -8,9 +8,10 @@ import sqlalchemy as sa
 
 from services.payment.domain.model import Payment, Refund, cod_id, online_id
 from services.payment.domain.refusals import NoSuchPayment
-from services.payment.store.rows import add, first, metadata
+from services.payment.store.rows import Row, add, first, metadata
 from shared.kernel import clock
 from shared.storage.repository import Repository, aggregate_table
+from shared.storage.rows import Insert
 from shared.storage.types import Moment, intent
 from shared.storage.unit_of_work import UnitOfWork
 
@@ -59,6 +60,7 @@ payment_callback = sa.Table(
     sa.Column("at", Moment, nullable=False),
 )
 """Callbacks taken, written in the transaction of their effect: a second copy has none."""
+_CALLBACK = Insert(payment_callback, keep_first=True)
 
 
 def candidates(group_no: str, order_no: str | None = None) -> list[str]:
@@ -69,7 +71,7 @@ def candidates(group_no: str, order_no: str | None = None) -> list[str]:
 def index_orders(tx: UnitOfWork, payment: Payment) -> None:
     """Remember where a new payment's orders are paid."""
     rows = ({"order_no": split.order_no, "payment_id": payment.payment_id} for split in payment.splits)
-    add(tx, payment_order, *rows, statement=first)
+    add(tx, first(payment_order), *rows)
 
 
 def note_refunds(tx: UnitOfWork, payment: Payment, refunds: Iterable[Refund]) -> None:
@@ -80,21 +82,18 @@ def note_refunds(tx: UnitOfWork, payment: Payment, refunds: Iterable[Refund]) ->
         }
         for refund in refunds
     }  # fmt: skip
-    add(tx, refund_index, *rows.values(), statement=_moved)
+    add(tx, _moved, *rows.values())
 
 
-def _moved(tx: UnitOfWork, table: sa.Table) -> sa.Executable:
-    statement = tx.insert(table)
-    return statement.on_conflict_do_update(
-        index_elements=[refund_index.c.refund_id], set_={"state": statement.excluded.state}
-    )
+def _moved(tx: UnitOfWork, rows: list[Row]) -> None:
+    statement = tx.insert(refund_index)
+    newer = {"state": statement.excluded.state}
+    tx.execute(statement.on_conflict_do_update(index_elements=[refund_index.c.refund_id], set_=newer), rows)
 
 
 def claim_callback(tx: UnitOfWork, channel: str, event_id: str) -> bool:
     """Whether this callback is new. A second copy waits here until the first has committed."""
-    statement = tx.insert(payment_callback).on_conflict_do_nothing().returning(payment_callback.c.event_id)
-    row = {"channel": channel, "event_id": event_id, "at": clock.machine_now()}
-    return tx.execute(statement.values(**row)).first() is not None
+    return _CALLBACK.write(tx, [{"channel": channel, "event_id": event_id, "at": clock.machine_now()}]) > 0
 
 
 def payment_of_refund(tx: UnitOfWork, refund_id: str) -> str | None:

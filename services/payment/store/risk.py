@@ -71,7 +71,7 @@ def add_assessment(tx: UnitOfWork, order: OrderPlaced, risk: RiskAssessed) -> No
         "decision": risk.decision, "rules_hit": msgspec.json.encode(risk.rules_hit),
         "model_version": risk.model_version, "assessed_at": tx.now(),
     }  # fmt: skip
-    add(tx, risk_assessment, row, statement=first)
+    add(tx, first(risk_assessment), row)
 
 
 def note_buyer(tx: UnitOfWork, buyer_id: str) -> None:

@@ -2,44 +2,48 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
 
+from shared.storage.rows import Insert
 from shared.storage.unit_of_work import UnitOfWork
 
 metadata = sa.MetaData()
 Row = dict[str, Any]
-Statement = Callable[[UnitOfWork, sa.Table], sa.Executable]
+Write = Callable[[UnitOfWork, list[Row]], object]
 
 
-def plain(tx: UnitOfWork, table: sa.Table) -> sa.Executable:
+@functools.cache
+def plain(table: sa.Table) -> Write:
     """A row that is there already fails the transaction."""
-    return sa.insert(table)
+    return Insert(table).write
 
 
-def first(tx: UnitOfWork, table: sa.Table) -> sa.Executable:
+@functools.cache
+def first(table: sa.Table) -> Write:
     """The row that is there already stays."""
-    return tx.insert(table).on_conflict_do_nothing()
+    return Insert(table, keep_first=True).write
 
 
 class _Rows:
     """What one transaction adds; the unit of work flushes it like a repository."""
 
     def __init__(self) -> None:
-        self.pending: dict[tuple[sa.Table, Statement], list[Row]] = {}
+        self.pending: dict[Write, list[Row]] = {}
 
     def flush(self, tx: UnitOfWork) -> None:
         pending, self.pending = self.pending, {}
-        for (table, statement), rows in pending.items():
-            tx.execute(statement(tx, table), rows)
+        for write, rows in pending.items():
+            write(tx, rows)
 
 
-def add(tx: UnitOfWork, table: sa.Table, *rows: Row, statement: Statement = plain) -> None:
-    """Write `rows` when the transaction ends, in the order in which tables were first used."""
+def add(tx: UnitOfWork, write: Write, *rows: Row) -> None:
+    """Let `write` have these rows, with all others that it is given, when the transaction ends."""
     collected: _Rows = tx.repositories.setdefault(_Rows, _Rows())
-    collected.pending.setdefault((table, statement), []).extend(rows)
+    collected.pending.setdefault(write, []).extend(rows)
 
 
 def remembered(tx: UnitOfWork, what: object) -> dict[str, Any]:

@@ -1,0 +1,110 @@
+"""Statements that write many rows at once, made from a table: one prepared statement whatever the number of rows.
+
+PostgreSQL takes the rows as columns, each of them an array; a single row goes in plainly, which is cheaper. SQLite,
+which has no arrays, is given the same rows one by one by SQLAlchemy. Column types that change what is bound are not
+for here (TypeError): a datetime has to be in UTC.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from shared.storage.hot import Hot
+from shared.storage.unit_of_work import UnitOfWork
+
+Row = Mapping[str, Any]
+_LENGTH = re.compile(r"\(\d+\)")
+_DIALECT: sa.Dialect = postgresql.psycopg.dialect()  # type: ignore[no-untyped-call]
+
+
+class _Many:
+    def __init__(self, one: Callable[[], str], many: Callable[[], str], portable: Callable[[UnitOfWork], Any]) -> None:
+        self._one_text, self._many_text, self._portable = one, many, portable
+
+    @cached_property
+    def _one(self) -> Hot:
+        return Hot(self._one_text())
+
+    @cached_property
+    def _many(self) -> Hot:
+        return Hot(self._many_text())
+
+    def write(self, tx: UnitOfWork, rows: Sequence[Row]) -> int:
+        """Write the rows, which all have the same keys. Answers how many rows were changed."""
+        if not rows:
+            return 0
+        if tx.node.database.is_sqlite:
+            return int(tx.execute(self._portable(tx), list(rows)).rowcount)
+        if len(rows) == 1:
+            return self._one.count(tx.connection, **rows[0])
+        return self._many.count(tx.connection, **{name: [row[name] for row in rows] for name in rows[0]})
+
+
+class Insert(_Many):
+    """INSERT of rows that give `columns` (all but those the database fills in, if none are named).
+
+    `keep_first`: a row that is there already stays as it is; otherwise it fails the transaction.
+    """
+
+    def __init__(self, table: sa.Table, *columns: str, keep_first: bool = False) -> None:
+        names = columns or tuple(column.name for column in table.columns if column.autoincrement is not True)
+        into = f'INSERT INTO "{table.name}" ({_listed(names)})'
+        clash = " ON CONFLICT DO NOTHING" if keep_first else ""
+        given = ", ".join(f"%({name})s" for name in names)
+
+        def portable(tx: UnitOfWork) -> Any:
+            return tx.insert(table).on_conflict_do_nothing() if keep_first else table.insert()
+
+        super().__init__(
+            lambda: f"{into} VALUES ({given}){clash}",
+            lambda: f"{into} SELECT * FROM unnest({_arrays(table, {n: n for n in names})}){clash}",  # noqa: S608
+            portable,
+        )
+
+
+class Update(_Many):
+    """UPDATE of the rows found by `keys` (parameter name -> column), setting `columns`, each from the parameter of its
+    own name. Answers how many were found, so that a version among the keys tells of who was faster."""
+
+    def __init__(self, table: sa.Table, keys: Mapping[str, str], columns: Sequence[str]) -> None:
+        name = f'"{table.name}"'
+        places = {**keys, **{column: column for column in columns}}
+        one_set = ", ".join(f'"{column}" = %({column})s' for column in columns)
+        one_where = " AND ".join(f'"{column}" = %({key})s' for key, column in keys.items())
+        many_set = ", ".join(f'"{column}" = given."{column}"' for column in columns)
+        many_where = " AND ".join(f'{name}."{column}" = given."{key}"' for key, column in keys.items())
+        plain = (
+            table.update()
+            .where(*(table.c[column] == sa.bindparam(key) for key, column in keys.items()))
+            .values({column: sa.bindparam(column) for column in columns})
+        )
+        super().__init__(
+            lambda: f"UPDATE {name} SET {one_set} WHERE {one_where}",  # noqa: S608  (names of our own)
+            lambda: (
+                f"UPDATE {name} SET {many_set} FROM unnest({_arrays(table, places)})"  # noqa: S608
+                f" AS given ({_listed(places)}) WHERE {many_where}"
+            ),
+            lambda _tx: plain,
+        )
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(f'"{name}"' for name in names)
+
+
+def _arrays(table: sa.Table, places: Mapping[str, str]) -> str:
+    """The parameters as arrays of their columns' types."""
+    arrays = []
+    for parameter, column in places.items():
+        kind = table.c[column].type.dialect_impl(_DIALECT)
+        if not isinstance(kind, sa.types.TypeDecorator) and kind.bind_processor(_DIALECT) is not None:
+            raise TypeError(f"{table.name}.{column} changes what is bound")
+        # Without the length: a cast to varchar(64) would cut what is too long, where the column refuses it.
+        arrays.append(f"%({parameter})s::{_LENGTH.sub('', kind.compile(_DIALECT))}[]")
+    return ", ".join(arrays)
