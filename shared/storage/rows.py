@@ -9,31 +9,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from shared.storage.hot import Hot
+from shared.storage.types import Moment
 from shared.storage.unit_of_work import UnitOfWork
 
 Row = Mapping[str, Any]
+_BOUND_AS_THEY_ARE = (sa.Integer, sa.String, sa.Boolean, sa.LargeBinary, Moment)
 _LENGTH = re.compile(r"\(\d+\)")
 _DIALECT: sa.Dialect = postgresql.psycopg.dialect()  # type: ignore[no-untyped-call]
 
 
 class _Many:
-    def __init__(self, one: Callable[[], str], many: Callable[[], str], portable: Callable[[UnitOfWork], Any]) -> None:
-        self._one_text, self._many_text, self._portable = one, many, portable
-
-    @cached_property
-    def _one(self) -> Hot:
-        return Hot(self._one_text())
-
-    @cached_property
-    def _many(self) -> Hot:
-        return Hot(self._many_text())
+    def __init__(self, one: str, many: str, portable: Callable[[UnitOfWork], Any]) -> None:
+        self._one, self._many, self._portable = Hot(one), Hot(many), portable
 
     def write(self, tx: UnitOfWork, rows: Sequence[Row]) -> int:
         """Write the rows, which all have the same keys. Answers how many rows were changed."""
@@ -62,8 +55,8 @@ class Insert(_Many):
             return tx.insert(table).on_conflict_do_nothing() if keep_first else table.insert()
 
         super().__init__(
-            lambda: f"{into} VALUES ({given}){clash}",
-            lambda: f"{into} SELECT * FROM unnest({_arrays(table, {n: n for n in names})}){clash}",  # noqa: S608
+            f"{into} VALUES ({given}){clash}",
+            f"{into} SELECT * FROM unnest({_arrays(table, {n: n for n in names})}){clash}",  # noqa: S608
             portable,
         )
 
@@ -85,8 +78,8 @@ class Update(_Many):
             .values({column: sa.bindparam(column) for column in columns})
         )
         super().__init__(
-            lambda: f"UPDATE {name} SET {one_set} WHERE {one_where}",  # noqa: S608  (names of our own)
-            lambda: (
+            f"UPDATE {name} SET {one_set} WHERE {one_where}",  # noqa: S608  (names of our own)
+            (
                 f"UPDATE {name} SET {many_set} FROM unnest({_arrays(table, places)})"  # noqa: S608
                 f" AS given ({_listed(places)}) WHERE {many_where}"
             ),
@@ -102,8 +95,8 @@ def _arrays(table: sa.Table, places: Mapping[str, str]) -> str:
     """The parameters as arrays of their columns' types."""
     arrays = []
     for parameter, column in places.items():
-        kind = table.c[column].type.dialect_impl(_DIALECT)
-        if not isinstance(kind, sa.types.TypeDecorator) and kind.bind_processor(_DIALECT) is not None:
+        kind = table.c[column].type
+        if not isinstance(kind, _BOUND_AS_THEY_ARE):
             raise TypeError(f"{table.name}.{column} changes what is bound")
         # Without the length: a cast to varchar(64) would cut what is too long, where the column refuses it.
         arrays.append(f"%({parameter})s::{_LENGTH.sub('', kind.compile(_DIALECT))}[]")
