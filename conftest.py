@@ -21,6 +21,7 @@ from deploy.servers import PostgresServer, Process, RabbitServer, Server
 
 # A busy machine is no reason to call a property false.
 settings.register_profile("caravan", deadline=None)
+settings.register_profile("proof", deadline=None, max_examples=1000)  # pytest --hypothesis-profile=proof
 settings.load_profile("caravan")
 
 S = TypeVar("S", bound=Server)

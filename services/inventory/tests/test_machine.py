@@ -1,14 +1,12 @@
-"""Everything in any order, each thing perhaps twice: after every step the books are right."""
+"""Everything in any order, each thing perhaps twice: after every step the books are right, on either database."""
 
 from __future__ import annotations
 
-import tempfile
 from datetime import timedelta
-from pathlib import Path
 
-from hypothesis import settings
+import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
+from hypothesis.stateful import Bundle, consumes, initialize, invariant, rule
 
 from services.inventory.tests import makers
 from shared.contracts.inventory import (
@@ -20,20 +18,21 @@ from shared.contracts.inventory import (
     StockReserved,
 )
 from shared.contracts.order import OrderPlaced
+from shared.testing.machines import StoreMachine, play
 
 SKUS = st.sampled_from(["A", "B"])
 UNITS = st.integers(1, 4)
 
 
-class Shop(RuleBasedStateMachine):
+class Shop(StoreMachine):
     """Facts are told with their bytes kept, so that any of them can be told again."""
 
     orders = Bundle("orders")
 
     @initialize(stock=st.lists(st.tuples(SKUS, UNITS, st.booleans()), max_size=4), room=st.integers(0, 3))
     def open(self, stock: list[tuple[str, int, bool]], room: int) -> None:
-        self.folder = tempfile.TemporaryDirectory()
-        self.on = makers.stage("sqlite://", Path(self.folder.name), vault_url="sqlite://")
+        self.fresh_store()
+        self.on = makers.stage(self.url, self.folder, vault_url="sqlite://")
         self.told: list[bytes] = []
         self.shipments: list[bytes] = []
         self.east, self.west = makers.warehouse(self.on, "East"), makers.warehouse(self.on, "West")
@@ -60,6 +59,10 @@ class Shop(RuleBasedStateMachine):
     @rule(order=orders, minutes=st.integers(0, 200))
     def ask_for_money(self, order: OrderPlaced, minutes: int) -> None:
         self.tell(makers.payment_requested(order, pay_by=self.on.now() + timedelta(minutes=minutes)))
+
+    @rule(order=orders, minutes=st.integers(0, 200))
+    def somebody_is_paying(self, order: OrderPlaced, minutes: int) -> None:
+        self.tell(makers.payment_initiated(order, expires_at=self.on.now() + timedelta(minutes=minutes)))
 
     @rule(order=orders)
     def confirm(self, order: OrderPlaced) -> None:
@@ -108,6 +111,12 @@ class Shop(RuleBasedStateMachine):
         }
         assert makers.seller(self.on).post("/v1/stock-adjustments", body).status in (201, 409)
 
+    @rule(sku=SKUS, counted=st.integers(0, 8), east=st.booleans())
+    def count(self, sku: str, counted: int, east: bool) -> None:
+        line = {"sku": sku, "counted": counted}
+        body = {"warehouse_id": self.east if east else self.west, "lines": [line]}
+        assert makers.seller(self.on).post("/v1/stocktakes", body).status in (201, 409)
+
     @rule(sku=SKUS, room=st.integers(0, 4), east=st.booleans())
     def agree(self, sku: str, room: int, east: bool) -> None:
         makers.terms(self.on, sku, self.east if east else self.west, low=1, backorders=room)
@@ -152,8 +161,13 @@ class Shop(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.on.close()
         makers.opened.remove(self.on)
-        self.folder.cleanup()
+        self.forget_store()
 
 
-TestShop = Shop.TestCase
-TestShop.settings = settings(max_examples=20, stateful_step_count=25, deadline=None)
+def test_stock_is_never_promised_twice() -> None:
+    play(Shop, None, examples=20, steps=25)
+
+
+@pytest.mark.servers
+def test_stock_is_never_promised_twice_on_postgres(postgres_server) -> None:
+    play(Shop, postgres_server, examples=3, steps=25)

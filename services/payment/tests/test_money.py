@@ -1,23 +1,21 @@
-"""Whatever happens in whatever order, no money is lost, doubled or without an owner.
+"""Whatever happens in whatever order, no money is lost, doubled or without an owner, on either database.
 
 The machine plays buyers, the provider's faults, the order service and time against the real service and the real
 provider's rules; after every step the books are recomputed, and at rest they equal the provider's.
 """
 
-import tempfile
-from pathlib import Path
-
-from hypothesis import HealthCheck, settings
+import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
+from hypothesis.stateful import Bundle, initialize, invariant, multiple, rule
 
 from services.payment.tests.makers import Market
 from shared.contracts.payment import FundsHeld, PaymentConfirmed, PaymentExpired
+from shared.testing.machines import StoreMachine, play
 
 AMOUNTS = st.integers(1, 20000)
 
 
-class Money(RuleBasedStateMachine):
+class Money(StoreMachine):
     """See the module."""
 
     groups = Bundle("groups")
@@ -25,8 +23,8 @@ class Money(RuleBasedStateMachine):
 
     @initialize(holdback=st.sampled_from([0, 1500]), commission=st.sampled_from([0, 500, 10_000]))
     def open_the_market(self, holdback, commission):
-        self.folder = tempfile.TemporaryDirectory()
-        self.market = Market(f"sqlite:///{self.folder.name}/s.db", Path(self.folder.name))
+        self.fresh_store()
+        self.market = Market(self.url, self.folder)
         self.market.approve(commission_bp=commission, holdback_bp=holdback)
         self.refund_ids = 0
 
@@ -37,7 +35,7 @@ class Money(RuleBasedStateMachine):
             self.come_to_rest()
         finally:
             self.market.close()
-            self.folder.cleanup()
+            self.forget_store()
 
     # ------------------------------------------------------------------------------------------------ orders
     @rule(target=groups, amounts=st.lists(AMOUNTS, min_size=1, max_size=3))
@@ -160,7 +158,10 @@ class Money(RuleBasedStateMachine):
         assert "refunds" not in accounts
 
 
-Money.TestCase.settings = settings(
-    max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
-)
-TestMoney = Money.TestCase
+def test_no_money_is_lost_or_doubled() -> None:
+    play(Money, None, examples=12, steps=25)
+
+
+@pytest.mark.servers
+def test_no_money_is_lost_or_doubled_on_postgres(postgres_server) -> None:
+    play(Money, postgres_server, examples=2, steps=25)
