@@ -34,6 +34,12 @@ def release_funds(tx: UnitOfWork, payment_id: str) -> None:
     holding.release(tx, _fired(tx, payment_id, "release"))
 
 
+@due("settle_cash", lock=store.payments.lock)
+def settle_cash(tx: UnitOfWork, payment_id: str) -> None:
+    """Two days since a receipt, and not all of the cash was told of."""
+    holding.settle_cash(tx, _fired(tx, payment_id, "settle_cash"))
+
+
 def _fired(tx: UnitOfWork, payment_id: str, name: str) -> Payment:
     """The payment whose timer has just gone off; carrying out sets it again where it is still needed."""
     payment = store.payments.get(tx, payment_id)

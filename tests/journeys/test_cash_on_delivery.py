@@ -82,6 +82,7 @@ def test_of_two_parcels_one_is_paid_and_one_refused(depot: Depot, request) -> No
     assert (depot.state(order_no), depot.refund(order_no)) == ("DELIVERED", 0)
 
     depot.finish(order_no)
+    depot.grounds.advance(days=2, minutes=1)
     kept = depot.buyer.order(order_no)
     assert (kept["state"], kept["paid_amount"]) == ("RECEIVED", CUP + FREIGHT // 4)
     matches_tape("cash_partly_refused", depot.tape.news(), depot.group_no, request.config)
@@ -145,4 +146,5 @@ def test_a_courier_who_brings_no_cash_is_asked_for_it_and_a_wrong_sum_is_what_wa
     depot.deed(tracking_no, "collect-cash")
     assert depot.staff.do("GET", f"/v1/shipments/{parcel['shipment_id']}")["attention"] is None
     depot.finish(order_no)
+    depot.grounds.advance(days=2, minutes=1)
     assert depot.buyer.order(order_no)["paid_amount"] == CUP + FREIGHT - 300

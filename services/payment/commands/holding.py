@@ -20,9 +20,14 @@ def receive(tx: UnitOfWork, group_no: str, order_no: str) -> None:
     payment = of_order(tx, group_no, order_no)
     if payment is None:
         return  # it cost nothing
-    outcome = cash.settle_for_less(payment, tx.now())
+    cash.receive(payment, tx.now())
     escrow.receive(payment, order_no, tx.now())
-    carry_out(tx, payment, outcome)
+    carry_out(tx, payment)
+
+
+def settle_cash(tx: UnitOfWork, payment: Payment) -> None:
+    """Nobody told of more cash in time."""
+    carry_out(tx, payment, cash.settle_for_less(payment, tx.now()))
 
 
 def release(tx: UnitOfWork, payment: Payment) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from services.payment.domain import books, telling
 from services.payment.domain.model import Outcome, Payment, Split, cod_id
+from services.payment.domain.schedule import CASH_GRACE
 from shared.contracts.order import OrderConfirmed
 from shared.contracts.shipping import CashCollected, DeliveryRefused
 
@@ -43,7 +44,7 @@ def collect(payment: Payment, cash: CashCollected) -> Outcome:
             order_no=split.order_no,
         )
     )  # fmt: skip
-    if split.captured >= split.payable or split.received:
+    if split.captured >= split.payable or payment.settled:
         _confirm(payment, cash.shipment_id, cash.collected_at, out)
     return out
 
@@ -56,10 +57,17 @@ def refuse(payment: Payment, refusal: DeliveryRefused) -> bool:
     return True
 
 
+def receive(payment: Payment, now: datetime) -> None:
+    """The buyer has what they took. Cash may still be told of; the share of a refused parcel will never come."""
+    if payment.cod and not payment.confirmed:
+        payment.settle_at = now + CASH_GRACE
+
+
 def settle_for_less(payment: Payment, now: datetime) -> Outcome:
-    """The buyer has what they took; a refused parcel's share will never come. What was collected is all."""
+    """The time to tell of cash is over: what was collected by now is all, and what comes yet counts at once."""
     out = Outcome()
-    if payment.cod and payment.splits[0].captured and not payment.confirmed:
+    payment.settled, payment.settle_at = True, None
+    if payment.splits[0].captured and not payment.confirmed:
         _confirm(payment, payment.collections[-1], now, out)
     return out
 
@@ -79,7 +87,7 @@ def remitted(payment: Payment) -> int:
 
 def _confirm(payment: Payment, txn: str, at: datetime, out: Outcome) -> None:
     split, first = payment.splits[0], not payment.confirmed
-    payment.confirmed, split.paid, split.due = True, True, False
+    payment.confirmed, payment.settle_at, split.paid, split.due = True, None, True, False
     if first:
         out.tell(
             telling.confirmed(payment, [split], "cod", payment.carrier, txn, at),

@@ -219,6 +219,9 @@ class Payment:
     collections: list[str] = field(default_factory=list)
     """Shipments whose courier took money at the door."""
     carrier: str = ""
+    settle_at: datetime | None = None
+    """When what couriers have told of by then is taken for all of it."""
+    settled: bool = False
     refused: bool = False
     """At the door, for no fault of the goods."""
     confirmed: bool = False

@@ -16,6 +16,8 @@ RETRIES = (
     timedelta(hours=12),
 )
 RELEASE_AFTER = timedelta(hours=1)
+CASH_GRACE = timedelta(days=2)
+"""So long after the receipt cash may still be told of: a day after a delivery without it the carrier is asked."""
 
 
 def next_poll(since: datetime, polls: int) -> datetime:
@@ -35,5 +37,6 @@ def deadlines(payment: Payment) -> dict[str, datetime]:
         + [refund.next_at for refund in payment.refunds if refund.state == "INITIATED" and refund.next_at],
         "retry_refund": [r.next_at for r in payment.refunds if r.state == "FAILED" and r.next_at],
         "release": [split.release_at for split in payment.splits if split.releasable and split.release_at],
+        "settle_cash": [payment.settle_at] if payment.settle_at else [],
     }
     return {name: min(found) for name, found in moments.items() if found}

@@ -213,7 +213,20 @@ def test_a_refused_parcels_share_never_comes_and_receipt_settles_for_what_did(sm
     small.hear(order)
     small.hear(cash(order.order_no, 6000))
     small.receive(order.order_no)
+    assert not small.said(PaymentConfirmed)
+    small.stage.advance(days=2)
     assert small.said(PaymentConfirmed)[0].amount == 6000
+
+
+def test_cash_of_another_parcel_that_is_found_after_the_receipt_is_not_left_out(small):
+    order = cod_order(small.buyer.account_id, 10000)
+    small.hear(order)
+    small.hear(cash(order.order_no, 6000, "s1"))
+    small.receive(order.order_no)
+    small.stage.advance(days=1, hours=1)  # by then the carrier was asked
+    small.hear(cash(order.order_no, 4000, "s2"))
+    small.stage.advance(days=2)
+    assert [confirmed.amount for confirmed in small.said(PaymentConfirmed)] == [10000]
 
 
 def test_cash_that_is_told_after_the_receipt_still_counts(small):
