@@ -14,6 +14,7 @@ from benchmarks.market import Market, Placed
 
 CLIENTS = 4
 PAGE = 100
+WAVE = 20
 WINDOWS = timedelta(days=9)
 """Longer than an order waits from its receipt to its completion."""
 WAY = (("collect", "depot"), ("scan", "hub"), ("out-for-delivery", "town"), ("deliver", "town"))
@@ -68,16 +69,24 @@ def _pick_and_pack(market: Market, number: int) -> list[str]:
         page = market.seller.do("GET", f"{path}&cursor={page['next']}")
     assert len(planned) == number, f"{len(planned)} shipments are planned for {number} orders"
     market.renew()
-    _send(market, [market.post(market.seller, f"/v1/shipments/{one}/pick") for one in planned], 200)
-    parcel = {"parcels": [{"weight_g": 900}]}
-    _send(market, [market.post(market.seller, f"/v1/shipments/{one}/pack", parcel) for one in planned], 200)
+    _batch(market, "pick", [{"shipment_id": one} for one in planned])
+    _batch(market, "pack", [{"shipment_id": one, "parcels": [{"weight_g": 900}]} for one in planned])
     return planned
 
 
 def _hand_over(market: Market, shipments: Sequence[str]) -> list[str]:
     """The tracking numbers."""
-    asked = [market.post(market.seller, f"/v1/shipments/{one}/hand-over") for one in shipments]
-    return [str(shipment["tracking_no"]) for shipment in _send(market, asked, 200)]
+    done = _batch(market, "hand-over", [{"shipment_id": one} for one in shipments])
+    return [str(shipment["tracking_no"]) for shipment in done]
+
+
+def _batch(market: Market, deed: str, shipments: Sequence[dict[str, Any]]) -> list[Any]:
+    """A warehouse works in waves: one request for the shipments on one trolley."""
+    waves = [list(shipments[at : at + WAVE]) for at in range(0, len(shipments), WAVE)]
+    asked = [market.post(market.seller, "/v1/shipments/batch", {"deed": deed, "shipments": wave}) for wave in waves]
+    done = [item for answer in _send(market, asked, 200) for item in answer["items"]]
+    assert all(item["code"] is None for item in done), done
+    return done
 
 
 def _deliver(market: Market, tracking: Sequence[str]) -> None:

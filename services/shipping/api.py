@@ -10,6 +10,8 @@ from services.shipping import commands, queries
 from services.shipping.domain import Shipment
 from services.shipping.gateways import carrier
 from services.shipping.schemas import (
+    BatchBody,
+    BatchView,
     FreightTemplateBody,
     FreightTemplateView,
     OfSeller,
@@ -98,6 +100,17 @@ def hand_over_shipment(tx: UnitOfWork, who: Principal, shipment_id: str) -> Any:
 def declare_shipment_lost(tx: UnitOfWork, who: Principal, shipment_id: str) -> Any:
     """Say that a shipment will not come; its buyer is owed the money."""
     return queries.view(commands.declare_lost(tx, shipment_id), who)
+
+
+@door.post("/shipments/batch", who={SELLER}, body=BatchBody, answer=BatchView)
+def batch_shipments(tx: UnitOfWork, who: Principal, body: dict[str, Any]) -> Any:
+    """One deed (`pick`, `pack` or `hand-over`) for up to 100 shipments.
+
+    `pack` closes the `parcels` of each; carriers are booked soon after. Each item is answered by itself: what is
+    refused bears the refusal's `code` and stays as it was, and the others are done.
+    """
+    outcomes = commands.batch(tx, who.seller_id, body["deed"], body["shipments"], who.account_id)
+    return {"items": [queries.outcome(shipment_id, result) for shipment_id, result in outcomes]}
 
 
 # --- carriers --------------------------------------------------------------------------------------------

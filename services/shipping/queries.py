@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from services.shipping import store
 from services.shipping.domain import FreightTemplate, Shipment
 from services.shipping.domain.shipment import NoSuchShipment
+from shared.kernel.errors import Refusal
 from shared.storage.vault import Erased
 from shared.web.auth import BUYER, OPERATOR, SELLER, Principal
 from shared.web.door import Reading, page
@@ -64,6 +65,17 @@ def shipment(reading: Reading, who: Principal, shipment_id: str) -> dict[str, An
     if _is_sellers(found, who) and found.state in _ADDRESS_SHOWN:
         shown["delivery"] = _delivery(reading, found.order_no)
     return shown
+
+
+def outcome(shipment_id: str, result: Shipment | Refusal) -> dict[str, Any]:
+    """What one item of a batch came to."""
+    if isinstance(result, Refusal):
+        detail = result.detail or result.title()
+        return {"shipment_id": shipment_id, "state": None, "tracking_no": None, "code": result.code, "detail": detail}
+    booked = result.booking is not None and result.booking.status == "booked"
+    tracking_no = result.booking.tracking_no if result.booking and booked else None
+    done = {"code": None, "detail": None}
+    return {"shipment_id": shipment_id, "state": result.state, "tracking_no": tracking_no, **done}
 
 
 def view(shipment: Shipment, who: Principal) -> dict[str, Any]:

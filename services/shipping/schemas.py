@@ -74,6 +74,17 @@ class PackBody(Schema):
     service = fields.String(load_default=None, validate=validate.OneOf(["economy", "standard", "express"]))
 
 
+class BatchOneBody(Schema):
+    shipment_id = fields.String(required=True, validate=validate.Length(1, 64))
+    parcels = fields.List(fields.Nested(ParcelBody), load_default=None, validate=validate.Length(1, 50))
+    service = fields.String(load_default=None, validate=validate.OneOf(["economy", "standard", "express"]))
+
+
+class BatchBody(Schema):
+    deed = fields.String(required=True, validate=validate.OneOf(["pick", "pack", "hand-over"]))
+    shipments = fields.List(fields.Nested(BatchOneBody), required=True, validate=validate.Length(1, 100))
+
+
 class LineView(View):
     line_id = fields.String()
     sku = fields.String()
@@ -134,6 +145,18 @@ class ShipmentView(View):
 class ShipmentPage(View):
     items = fields.List(fields.Nested(ShipmentView))
     next = fields.String(allow_none=True)
+
+
+class BatchOneView(View):
+    shipment_id = fields.String()
+    state = fields.String(allow_none=True)
+    tracking_no = fields.String(allow_none=True)
+    code = fields.String(allow_none=True)
+    detail = fields.String(allow_none=True)
+
+
+class BatchView(View):
+    items = fields.List(fields.Nested(BatchOneView))
 
 
 class Taken(View):

@@ -10,10 +10,10 @@ from services.shipping.commands.planning import (
     plan_shipments,
     stop_order,
 )
-from services.shipping.commands.warehouse import hand_over, pack, pick
+from services.shipping.commands.warehouse import batch, hand_over, pack, pick
 
 __all__ = [
-    "answer_cancellation", "ask_for_cash", "calls", "chase", "confirm_order", "declare_lost", "hand_over",
+    "answer_cancellation", "ask_for_cash", "batch", "calls", "chase", "confirm_order", "declare_lost", "hand_over",
     "miss_ship_by", "pack", "pick", "plan_backorder", "plan_shipments", "set_freight_template", "stop_order",
     "take_report",
 ]  # fmt: skip

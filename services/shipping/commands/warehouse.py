@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +13,7 @@ from services.shipping.domain import Shipment
 from services.shipping.domain.shipment import NoSuchShipment
 from services.shipping.gateways import Wish
 from shared.contracts.shipping import Parcel
-from shared.kernel.errors import Conflict
+from shared.kernel.errors import Conflict, Invalid, Refusal
 from shared.storage.unit_of_work import UnitOfWork
 
 LOOK_AFTER = timedelta(days=1)
@@ -51,11 +51,11 @@ def pack(
 ) -> Shipment:
     """Close the parcels; the carrier is booked after commit. Raises WarehouseUnknown beside the domain's."""
     shipment = own(tx, seller_id, shipment_id)
-    if not shipment.pack(tuple(Parcel(**parcel) for parcel in parcels), service, tx.now()):
-        return shipment
     origin = store.warehouse_region(tx, shipment.warehouse_id)
     if origin is None:
         raise WarehouseUnknown(state=shipment.state, possible=[], retry_after=2)
+    if not shipment.pack(tuple(Parcel(**parcel) for parcel in parcels), service, tx.now()):
+        return shipment
     wish = Wish(
         shipment.packings, shipment.booking_ref, shipment.service, origin, shipment.region, shipment.parcels,
         shipment.cod_amount, shipment.currency,
@@ -70,6 +70,30 @@ def hand_over(tx: UnitOfWork, seller_id: str | None, shipment_id: str) -> Shipme
     shipment = own(tx, seller_id, shipment_id)
     watched(tx, shipment, lambda: tx.emit(*shipment.hand_over(tx.now())))
     return shipment
+
+
+def batch(
+    tx: UnitOfWork, seller_id: str | None, deed: str, wishes: Sequence[dict[str, Any]], by: str
+) -> list[tuple[str, Shipment | Refusal]]:
+    """The same deed for many shipments, each done or refused by itself. Raises Invalid when one is named twice."""
+    named = [wish["shipment_id"] for wish in wishes]
+    if len(set(named)) < len(named):
+        raise Invalid("a shipment is named twice", field="shipments")
+    store.shipments.lock(tx, sorted(named))
+    deeds: dict[str, Callable[[dict[str, Any]], Shipment]] = {
+        "pick": lambda wish: pick(tx, seller_id, wish["shipment_id"], by),
+        "pack": lambda wish: pack(tx, seller_id, **wish),
+        "hand-over": lambda wish: hand_over(tx, seller_id, wish["shipment_id"]),
+    }
+    outcomes: list[tuple[str, Shipment | Refusal]] = []
+    for place, wish in enumerate(wishes):
+        if (deed == "pack") != (wish["parcels"] is not None):
+            raise Invalid("`parcels` are told when packing, and only then", field=f"shipments.{place}.parcels")
+        try:
+            outcomes.append((wish["shipment_id"], deeds[deed](wish)))
+        except Refusal as refused:  # every deed refuses before it changes anything
+            outcomes.append((wish["shipment_id"], refused))
+    return outcomes
 
 
 def watched(tx: UnitOfWork, shipment: Shipment, change: Callable[[], None]) -> None:
