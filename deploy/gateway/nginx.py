@@ -162,7 +162,7 @@ def _server(routes: Sequence[Route], options: Options) -> str:
     errors = "\n".join(f"error_page {status} = {_where(status)};" for status in problems.REFUSALS)
     body = f"""listen {listen} backlog=1024;
 {tls}
-error_page 408 495 496 497 = {_where(400)};
+error_page 408 495 496 497 501 505 = {_where(400)};
 error_page 494 = {_where(431)};
 {errors}
 

@@ -25,6 +25,7 @@ import marshmallow as ma
 import msgspec
 from flask import Response, current_app, g, request
 from flask_smorest import Blueprint
+from werkzeug.exceptions import HTTPException
 
 from shared.kernel.errors import (
     BadRequest,
@@ -159,7 +160,10 @@ def _undone(decorator: Any, view: Any) -> Any:
 
 
 class ProblemView(ma.Schema):
-    """RFC 9457."""
+    """RFC 9457; a refusal may add members of its own."""
+
+    class Meta:
+        unknown = ma.INCLUDE
 
     type = ma.fields.String(required=True)
     title = ma.fields.String(required=True)
@@ -168,6 +172,7 @@ class ProblemView(ma.Schema):
     detail = ma.fields.String()
     field = ma.fields.String()
     trace_id = ma.fields.String()
+    errors = ma.fields.Dict(metadata={"description": "what is wrong, by place (json, query) and field"})
 
 
 def _schema(schema: type[ma.Schema] | ma.Schema | None) -> ma.Schema | None:
@@ -198,6 +203,8 @@ class _Entry:
     def _answer(self, node: Node, who: Principal | None, path: dict[str, Any]) -> Response:
         if any("\0" in str(text) for text in (*path.values(), *request.args.values())):
             raise BadRequest("NUL characters are not taken")  # PostgreSQL keeps none in its text
+        if self.method != "GET":
+            _read_body()
         arguments: dict[str, Any] = dict(path)
         if self.body is not None:
             arguments["body"] = self._load(self.body, _json(), "json")
@@ -275,6 +282,16 @@ class _Entry:
                 response.make_conditional(request)
         response.headers.extend(headers or {})
         return response, finish
+
+
+def _read_body() -> None:
+    """Whatever goes wrong while it comes in (a broken chunk, a client that fell silent) is no fault of ours."""
+    try:
+        request.get_data()
+    except HTTPException:
+        raise
+    except Exception as error:
+        raise BadRequest("the body did not arrive whole") from error
 
 
 def _json() -> Any:
