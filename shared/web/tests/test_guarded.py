@@ -44,8 +44,8 @@ HOSTILE = [
     "https://vault.internal/", "https://printer.local/", "https://rabbitmq/",
 ]  # fmt: skip
 LEADS = {
-    "rebind.example": ["127.0.0.1"], "inside.example": ["169.254.169.254"], "mixed.example": ["192.0.2.77", "127.0.0.1"],
-    "mapped.example": ["::ffff:127.0.0.1"],
+    "rebind.example": ["127.0.0.1"], "inside.example": ["169.254.169.254"], "mapped.example": ["::ffff:127.0.0.1"],
+    "mixed.example": ["192.0.2.77", "127.0.0.1"],
 }  # fmt: skip
 
 
