@@ -5,6 +5,7 @@ Tokens are signed here, with a key that every store is told of, so that each has
 
 from __future__ import annotations
 
+import random
 import secrets
 from collections.abc import Iterable
 from datetime import timedelta
@@ -81,6 +82,9 @@ class House:
         for name in ("order_no", "group_no", "payment_id", "shipment_id", "refund_id"):
             owners = BUYERS if name in ("group_no", "payment_id", "refund_id") else None
             self._own(name, owners, self.traded[name])
+        hooks = [self._hook(one) for one in self.families]
+        self._own("webhook_id", SELLERS, [[webhook_id] for webhook_id, _ in hooks], staff=False)
+        self._own("delivery_id", SELLERS, [[delivery_id] for _, delivery_id in hooks], staff=False)
         self._everybodys("category_id", ["home"])
         for person in PEOPLE:
             self._personal(person)
@@ -129,12 +133,20 @@ class House:
 
     # --- whose things are whose -----------------------------------------------------------------------------------
 
-    def _own(self, name: str, owners: Iterable[str] | None, ids: list[list[str]]) -> None:
-        """The families' things; operators may see all of them."""
+    @staticmethod
+    def _hook(one: Family) -> tuple[str, str]:
+        """``(webhook_id, delivery_id)``, at an address that nobody has."""
+        wish = {"url": f"https://{one.mark}.example.com/", "types": ["caravan.inventory.StockDepleted.v1"]}
+        webhook_id = one.seller.do("POST", "/v1/webhooks", wish)["webhook_id"]
+        return webhook_id, one.seller.do("POST", f"/v1/webhooks/{webhook_id}/test")["delivery_id"]
+
+    def _own(self, name: str, owners: Iterable[str] | None, ids: list[list[str]], *, staff: bool = True) -> None:
+        """The families' things; operators may see all of them, if `staff`."""
         found = self.things.setdefault(name, {})
         for people in [owners] if owners else [BUYERS, SELLERS]:
             found |= dict(zip(people, ids, strict=True))
-        found[STAFF] = [one for some in ids for one in some]
+        if staff:
+            found[STAFF] = [one for some in ids for one in some]
 
     def _everybodys(self, name: str, ids: list[str]) -> None:
         self.things[name] = dict.fromkeys(PEOPLE, ids)
@@ -155,6 +167,18 @@ class House:
         ids = [thing for name, owned in self.things.items() for person in people for thing in owned.get(person, [])
                if name != "category_id"]  # fmt: skip
         return [*ids, one.mark, one.buyer.account_id, one.seller.account_id, one.seller.seller_id, one.buyer.email]
+
+    def who_may(self, roles: Iterable[str]) -> str | None:
+        """Somebody with one of the roles; None where nobody has to be anybody."""
+        return next(
+            (person for person in (SELLERS[0], BUYERS[0], STAFF) if self.principals[person].roles & set(roles)), None
+        )
+
+    def pick(self, name: str, person: str | None, dice: random.Random) -> str | None:
+        """One of the person's things, or of the first buyer's; None where there are no things of this name."""
+        owned = self.things.get(name, {})
+        found = owned.get(person or "") or owned.get(BUYERS[0]) or owned.get(SELLERS[0])
+        return dice.choice(found) if found else None
 
     # --- asking ---------------------------------------------------------------------------------------------------
 

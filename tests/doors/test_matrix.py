@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -22,6 +23,8 @@ FOR_ROLES = [one for one in operations() if one.who <= ROLES]
 SIGNED = [one for one in operations() if "signature" in one.who]
 EVERYBODYS = {"category_id", "sku"}
 """What one may name though it is not one's own: to buy it, or to put something under it."""
+THE_SAME_FOR_ALL = {"GET /v1/webhook-types"}
+TRACE = re.compile(r'"trace_id":"[^"]*"')
 MISSING = {
     "order_no": f"{group_number()}-1", "group_no": group_number(), "payment_id": f"pay_{group_number()}",
     "refund_id": f"{group_number()}-1-r1", "sku": "no-such-thing", "category_id": "no-such-shelf",
@@ -183,7 +186,7 @@ def test_no_answer_holds_anything_of_the_other_family(asker: Asker) -> None:
                 shown += not query and any(mark in text for mark in house.marks(person))
         if not shown:
             silent.add(str(one))
-    assert not silent, "nothing was there to be leaked"
+    assert silent <= THE_SAME_FOR_ALL, "nothing was there to be leaked"
 
 
 def test_what_is_ones_own_is_there(asker: Asker) -> None:
@@ -212,12 +215,12 @@ def test_a_body_that_names_anothers_thing_is_refused_as_if_it_named_none(asker: 
             for name in fields_of(one.body) & asker.house.things.keys():
                 theirs = asker.house.things[name].get(COUNTERPARTS[person])
                 if theirs and (name not in EVERYBODYS or (name == "sku" and one.who == {"seller"})):
-                    found = [
-                        said(asker.ask(one, person, mine, known={name: thing}))
+                    other, absent = (
+                        asker.ask(one, person, mine, known={name: thing}).get_data(as_text=True).replace(thing, "")
                         for thing in (theirs[0], MISSING.get(name) or new_id())
-                    ]
-                    assert found[0][0] in (404, 409, 422), f"{one} as {person}: {found[0]}"
-                    assert found[0][0] == found[1][0], f"{one} as {person}: {found}"
+                    )
+                    assert TRACE.sub("", other) == TRACE.sub("", absent), f"{one} as {person}"
+                    assert '"code":' in other, f"{one} as {person}: {other}"
                     named += 1
     assert named > 10
 

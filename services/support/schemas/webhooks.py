@@ -14,8 +14,10 @@ _description = validate.Length(max=200)
 
 
 class RegisterWebhook(Schema):
-    url = fields.String(required=True, validate=_url)
-    types = fields.List(fields.String(), required=True, validate=_types)
+    url = fields.String(required=True, validate=_url, metadata={"examples": ["https://shop.example.com/caravan"]})
+    types = fields.List(
+        fields.String(), required=True, validate=_types, metadata={"examples": [["caravan.order.OrderPlaced.v1"]]}
+    )
     description = fields.String(load_default="", validate=_description)
 
 
