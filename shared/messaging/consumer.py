@@ -107,6 +107,44 @@ _STANDING = Hot(
 )
 
 
+_KEPT = inbox_retry.c
+_STANDING_PLAIN = (
+    sa.select(_KEPT.no, _KEPT.event_id, _KEPT.agg, _KEPT.status)
+    .where(
+        _KEPT.consumer == sa.bindparam("consumer"),
+        sa.or_(
+            _KEPT.event_id.in_(sa.bindparam("ids", expanding=True)),
+            sa.and_(_KEPT.status.in_(["failed", "held", "dead"]), _KEPT.agg.in_(sa.bindparam("aggs", expanding=True))),
+            sa.and_(_KEPT.status == "early", _KEPT.partition_key.in_(sa.bindparam("keys", expanding=True))),
+        ),
+    )
+    .order_by(_KEPT.no)
+)
+
+
+_BLOCKER = inbox_retry.alias().c
+_DUE = (
+    sa.select(_KEPT.no)
+    .where(
+        _KEPT.consumer == sa.bindparam("consumer"),
+        sa.or_(
+            sa.and_(_KEPT.status.in_(["failed", "early"]), _KEPT.next_at <= sa.bindparam("now")),
+            sa.and_(
+                _KEPT.status == "held",
+                ~sa.exists().where(
+                    _BLOCKER.consumer == _KEPT.consumer,
+                    _BLOCKER.agg == _KEPT.agg,
+                    _BLOCKER.no < _KEPT.no,
+                    _BLOCKER.status.in_(["failed", "dead", "held"]),
+                ),
+            ),
+        ),
+    )
+    .order_by(_KEPT.no)
+    .limit(sa.bindparam("limit"))
+)
+
+
 class _Aside(Exception):
     """Something in this batch needs the slow way."""
 
@@ -230,7 +268,6 @@ class Consumer:
 
     def _standing(self, tx: UnitOfWork, messages: Sequence[Message]) -> Sequence[Any]:
         """Kept rows that concern these messages: the same event, the same aggregate, or early in the same partition."""
-        columns = inbox_retry.c
         if not tx.node.database.is_sqlite:
             found = _STANDING.rows(
                 tx.connection,
@@ -241,22 +278,13 @@ class Consumer:
             )
             return [_Standing(*row) for row in found]
         return tx.execute(
-            sa.select(columns.no, columns.event_id, columns.agg, columns.status)
-            .where(
-                columns.consumer == self.on.consumer,
-                sa.or_(
-                    tx.among(columns.event_id, [message.event_id for message in messages]),
-                    sa.and_(
-                        columns.status.in_(["failed", "held", "dead"]),
-                        tx.among(columns.agg, [message.agg for message in messages]),
-                    ),
-                    sa.and_(
-                        columns.status == "early",
-                        tx.among(columns.partition_key, [message.partition_key for message in messages]),
-                    ),
-                ),
-            )
-            .order_by(columns.no)
+            _STANDING_PLAIN,
+            {
+                "consumer": self.on.consumer,
+                "ids": [message.event_id for message in messages],
+                "aggs": [message.agg for message in messages],
+                "keys": [message.partition_key for message in messages],
+            },
         ).all()
 
     def _mark_started(self, message: Message, guard: Guard) -> bool:
@@ -337,31 +365,9 @@ class Consumer:
 
     def retry_due(self, guard: Guard = lambda _tx: None, limit: int = 50) -> int:
         """Try kept rows whose time has come, oldest first; held rows whose blocker is gone too. Answers how many."""
-        columns = inbox_retry.c
-        blocker = inbox_retry.alias()
-        now = clock.machine_now()
+        wanted = {"consumer": self.on.consumer, "now": clock.machine_now(), "limit": limit}
         with self.node.database.read() as connection:
-            due = connection.execute(
-                sa.select(columns.no)
-                .where(
-                    columns.consumer == self.on.consumer,
-                    sa.or_(
-                        sa.and_(columns.status.in_(["failed", "early"]), columns.next_at <= now),
-                        sa.and_(
-                            columns.status == "held",
-                            ~sa.exists().where(
-                                blocker.c.consumer == columns.consumer,
-                                blocker.c.agg == columns.agg,
-                                blocker.c.no < columns.no,
-                                blocker.c.status.in_(["failed", "dead", "held"]),
-                            ),
-                        ),
-                    ),
-                )
-                .order_by(columns.no)
-                .limit(limit)
-            ).scalars()
-            numbers = list(due)
+            numbers = list(connection.execute(_DUE, wanted).scalars())
         for no in numbers:
             self.retry(no, guard)
         return len(numbers)
