@@ -29,7 +29,7 @@ def change_category(tx: UnitOfWork, category_id: str, expected: int | None, new:
 
 def remove_category(tx: UnitOfWork, category_id: str) -> None:
     """Raises NoSuchCategory, CategoryInUse."""
-    store.categories.get(tx, category_id)
+    store.lock(tx, category_id)
     if store.in_use(tx, category_id):
         raise CategoryInUse()
     store.remove(tx, category_id)

@@ -47,6 +47,16 @@ def attributes_of(source: Any, category_id: str) -> AttributeSet:
     return AttributeSet.of(line_of(source, category_id))
 
 
+def lock(tx: UnitOfWork, category_id: str) -> None:
+    """Nothing is put under it until the transaction ends. Not loaded: what is about to go must not be written back.
+
+    Raises NoSuchCategory.
+    """
+    columns = category.c
+    if tx.execute(sa.select(columns.path).where(columns.category_id == category_id).with_for_update()).first() is None:
+        raise NoSuchCategory()
+
+
 def in_use(tx: UnitOfWork, category_id: str) -> bool:
     """Whether categories or products lie under it. The caller has locked it."""
     children = sa.select(category.c.category_id).where(category.c.parent_id == category_id)
