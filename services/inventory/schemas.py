@@ -35,7 +35,7 @@ class OpenWarehouse(Schema):
     region = fields.String(
         required=True,
         validate=validate.Regexp(r"^[A-Z]{2}(-[A-Z0-9]{1,8})?\Z"),
-        metadata={"description": "ISO 3166: a country or a part of it, such as CN-ZJ."},
+        metadata={"description": "ISO 3166: a country or a part of it, such as CN-ZJ.", "examples": ["CN-ZJ"]},
     )
 
 

@@ -17,7 +17,7 @@ from joserfc.jwk import OKPKey
 
 from shared.contracts.account import SessionRevoked, SigningKeyPublished
 from shared.kernel import clock
-from shared.kernel.errors import Unauthenticated
+from shared.kernel.errors import Unauthenticated, Unavailable
 from shared.messaging.subscriptions import Subscriptions
 from shared.storage import trust
 from shared.storage.database import Database
@@ -73,11 +73,11 @@ class Verifier:
         self._keys: dict[str, OKPKey] = {}
         self._revoked: frozenset[str] = frozenset()
         self._seen: dict[str, tuple[float, Principal]] = {}
-        self._fresh_until, self._forced = 0.0, 0
+        self._fresh_until, self._forced, self._blind = 0.0, 0, False
         self._lock = threading.Lock()
 
     def verify(self, token: str) -> Principal:
-        """Raises Unauthenticated, ExpiredToken, RevokedSession."""
+        """Raises Unauthenticated, ExpiredToken, RevokedSession, Unavailable."""
         self._refresh()
         seconds = clock.machine_seconds()
         expires, principal = self._seen.get(token) or self._check(token)
@@ -92,7 +92,8 @@ class Verifier:
         try:
             key = self._keys.get(_key_id(token)) or self._refresh(force=True).get(_key_id(token))
             if key is None:
-                raise Unauthenticated()
+                # Whoever cannot look keys up must not say that one is bad: people would throw good tokens away.
+                raise Unavailable(retry_after=1) if self._blind else Unauthenticated()
             claims: dict[str, Any] = jwt.decode(token, key, algorithms=["Ed25519"]).claims
             if claims["iss"] != ISSUER or claims["aud"] != AUDIENCE:
                 raise Unauthenticated()
@@ -120,7 +121,9 @@ class Verifier:
                 self._forced += 1
             else:
                 return self._keys  # another thread was faster
+            self._blind = True
             keys, self._revoked = trust.keys_and_revocations(self.database)
+            self._blind = False
             self._keys = {key_id: self._keys.get(key_id) or OKPKey.import_key(jwk) for key_id, jwk in keys.items()}
             return self._keys
 

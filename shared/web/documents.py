@@ -34,6 +34,10 @@ def document_of(api: Api) -> Json:
     components.get("schemas", {}).pop("Error", None)
     _speak_json_schema(components.get("schemas", {}))
     _speak_json_schema(document["paths"])
+    for one in _operations(document):
+        if "requestBody" in one.said:
+            schema = one.said["requestBody"]["content"]["application/json"]["schema"]
+            one.said["requestBody"]["required"] = bool(resolved(document, schema).get("required"))
     add_links(document)
     return document
 

@@ -240,8 +240,8 @@ class _Entry:
         key = request.headers.get("Idempotency-Key", "") if keyed else ""
         if self.key == "required" and not key:
             raise IdempotencyKeyRequired(field="Idempotency-Key")
-        if len(key) > 255:
-            raise BadRequest("an Idempotency-Key has at most 255 characters", field="Idempotency-Key")
+        if len(key) > 255 or (keyed and not key and "Idempotency-Key" in request.headers):
+            raise BadRequest("an Idempotency-Key has 1 to 255 characters", field="Idempotency-Key")
         once = _Once(node.settings.secret, who, f"{self.method} {self.rule}", key) if key else None
 
         def work(tx: UnitOfWork) -> tuple[Response, Callable[[], Any] | None]:

@@ -27,7 +27,7 @@ from shared.storage.unit_of_work import UnitOfWork
 from shared.testing.stage import Answer, Caller, Stage
 from shared.testing.toys import suspended
 from shared.web import auth
-from shared.web.auth import BUYER, OPERATOR, Principal, issue
+from shared.web.auth import BUYER, FORCED_REFRESHES, OPERATOR, Principal, issue
 from shared.web.door import ANYONE, Door, Schema, View
 
 metadata = sa.MetaData()
@@ -356,6 +356,12 @@ def test_where_a_key_is_required_there_is_no_way_without(small: Stage) -> None:
     assert notes(small) == []
 
 
+def test_an_empty_key_is_refused_where_it_would_protect_nothing(small: Stage) -> None:
+    answer = small.caller("buyer").post("/v1/notes", {"text": "a"}, Idempotency_Key="")
+    assert (answer.status, answer.json["field"]) == (400, "Idempotency-Key")
+    assert notes(small) == []
+
+
 def test_a_refused_request_does_not_use_up_its_key(small: Stage) -> None:
     caller, key = small.caller("buyer"), new_id()
     assert caller.post("/v1/notes", {"text": "closed"}, Idempotency_Key=key).status == 409
@@ -400,6 +406,8 @@ def test_a_store_that_is_away_is_a_503_with_a_time_to_come_back(small: Stage, tm
     found = client.get("/v1/secrets", headers={"Authorization": f"Bearer {signed(small)}"})
     assert (found.status_code, found.get_json(force=True)["code"]) == (503, "unavailable")
     assert int(found.headers["Retry-After"]) >= 1
+    token = {"Authorization": f"Bearer {signed(small)}"}
+    assert {client.get("/v1/secrets", headers=token).status_code for _ in range(FORCED_REFRESHES * 3)} == {503}
     assert client.get("/livez").status_code == 200
     assert client.get("/readyz").status_code == 503
     node.close()
