@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from shared.storage.database import Database
-from shared.storage.types import clock_offset, event_log, inbox_retry, timer
+from shared.storage.types import clock_offset, event_log, inbox, inbox_retry, timer
+
+SOME = 500
+"""Values named in one statement."""
+
+
+class Logged(NamedTuple):
+    """One fact of a log; `said` is machine time."""
+
+    pos: int
+    event_id: str
+    routing_key: str
+    agg: str
+    said: datetime
+    body: bytes
 
 
 def kept_rows(database: Database) -> list[Any]:
@@ -25,6 +39,54 @@ def logged(database: Database, after: int = 0) -> Sequence[tuple[int, bytes]]:
             sa.select(event_log.c.pos, event_log.c.body).where(event_log.c.pos > after).order_by(event_log.c.pos)
         )
         return [(pos, bytes(body)) for pos, body in rows]
+
+
+def said_in(database: Database, partition_keys: Sequence[str]) -> list[Logged]:
+    """Every fact said in these partitions, in order."""
+    found: list[Logged] = []
+    with database.read() as connection:
+        for start in range(0, len(partition_keys), SOME):
+            some = event_log.c.partition_key.in_(partition_keys[start : start + SOME])
+            found += [_logged(row) for row in connection.execute(_LOGGED.where(some))]
+    return sorted(found)
+
+
+def said_as(database: Database, routing_keys: Sequence[str], after: int = 0, limit: int = SOME) -> list[Logged]:
+    """The next facts of these kinds after a position, in order."""
+    wanted = event_log.c.pos > after, event_log.c.routing_key.in_(routing_keys)
+    with database.read() as connection:
+        return [_logged(row) for row in connection.execute(_LOGGED.where(*wanted).limit(limit))]
+
+
+_LOGGED = sa.select(event_log).order_by(event_log.c.pos)
+
+
+def _logged(row: Any) -> Logged:
+    return Logged(
+        row.pos, row.event_id, row.routing_key, f"{row.agg_type}/{row.agg_id}", row.created_at, bytes(row.body)
+    )
+
+
+def heard(database: Database, consumer: str, event_ids: Sequence[str]) -> dict[str, datetime]:
+    """Of these facts those that the consumer has handled, and when (machine time)."""
+    found: dict[str, datetime] = {}
+    with database.read() as connection:
+        for start in range(0, len(event_ids), SOME):
+            mine = inbox.c.consumer == consumer, inbox.c.event_id.in_(event_ids[start : start + SOME])
+            rows = connection.execute(sa.select(inbox.c.event_id, inbox.c.at).where(*mine))
+            found |= {row.event_id: row.at for row in rows}
+    return found
+
+
+def kept(database: Database, consumer: str, event_ids: Sequence[str]) -> set[str]:
+    """Of these facts those that wait among the kept ones."""
+    found: set[str] = set()
+    with database.read() as connection:
+        for start in range(0, len(event_ids), SOME):
+            some = inbox_retry.c.event_id.in_(event_ids[start : start + SOME])
+            rows = connection.execute(sa.select(inbox_retry.c.event_id).where(inbox_retry.c.consumer == consumer, some))
+            found.update(rows.scalars())
+    return found
 
 
 def next_deadline(database: Database) -> datetime | None:

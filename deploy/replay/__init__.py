@@ -1,0 +1,1 @@
+"""Replay, for developers: what was said is fed to the same code again, in a sandbox, and compared."""
