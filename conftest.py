@@ -12,12 +12,15 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 from hypothesis import settings
 
 from deploy.servers import PostgresServer, Process, RabbitServer, Server
+
+if TYPE_CHECKING:
+    from deploy.stack import Stack
 
 # A busy machine is no reason to call a property false.
 settings.register_profile("caravan", deadline=None)
@@ -130,3 +133,13 @@ def sqlite_url(tmp_path: Path) -> str:
 def database_url(request: pytest.FixtureRequest) -> str:
     """The same test on both kinds of store."""
     return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+# ------------------------------------------------------------------------ one platform on real servers a run
+@pytest.fixture(scope="session")
+def stack() -> Iterator["Stack"]:
+    """All services as processes on real servers. Tests that use it are of the xdist group `stack`."""
+    from deploy.stack import Stack  # most runs need none
+
+    with Stack(durable=False) as stack:
+        yield stack

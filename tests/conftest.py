@@ -20,13 +20,6 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         yield platform
 
 
-@pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """All services as processes on real servers."""
-    with Stack(durable=False) as stack:
-        yield stack
-
-
 @pytest.fixture
 def embedded_world(platform: Platform) -> World:
     """The platform in one process, at rest, with an empty tape."""

@@ -22,6 +22,7 @@ from deploy import fleet
 from deploy.embedded import webhook_secret, write_private
 from deploy.fleet import COMMONS, FLEET, LIVE, Member
 from deploy.gateway.nginx import Options, configuration
+from deploy.ops.platform import Described
 from deploy.sandbox.desk.desk import refuse_production
 from deploy.sandbox.world import SETTLE_SECONDS, Desk, World
 from deploy.servers import NginxServer, PostgresServer, RabbitServer, Server, free_port, start_all, stop_all, versions
@@ -269,6 +270,7 @@ class Stack:
     def _plan(self) -> Iterator[tuple[str, Job]]:
         """Every job, in the order of starting."""
         secret_file, world_file = self.home / "secret" / "desks.json", self.home / "secret" / "world.json"
+        write_private(self.home / "secret" / "ops.json", msgspec.json.encode(self._described()))
         key = self.kept.sandbox_key
         write_private(secret_file, msgspec.json.encode({"api_key": key, "webhook_secret": webhook_secret(key)}))
         for one in self.members:
@@ -300,11 +302,14 @@ class Stack:
     def _web(self, one: Member, role: str, factory: str, *options: str) -> tuple[str, Job]:
         name = f"{one.name}.{role}"
         port = self._port(name)
+        processes = 1 if role == "live" else self.scale.get(f"{one.name}-web", one.web_workers)
         env = self._environment(one) | {
             "CARAVAN_BIND": f"127.0.0.1:{port}",
-            "CARAVAN_WEB_WORKERS": "1" if role == "live" else str(self.scale.get(f"{one.name}-web", one.web_workers)),
+            "CARAVAN_WEB_WORKERS": str(processes),
             "CARAVAN_MAX_REQUESTS": "0",
         }
+        if processes > 1:  # each counts for itself; this is where they add up
+            env["PROMETHEUS_MULTIPROC_DIR"] = str(self.home / "metrics" / name)
         command = gunicorn(f"{one.module}:{factory}", *options)
         return name, self._job(name, command, env, f"http://127.0.0.1:{port}/readyz")
 
@@ -338,6 +343,15 @@ class Stack:
             "CARAVAN_CARRIER_SECRET": self.kept.sandbox_key,
             "CARAVAN_OUTBOUND_ALLOWED": "127.0.0.1/32",
         }
+
+    def _described(self) -> Described:
+        """What operators' tools must know."""
+        return Described(
+            stores={one.name: self.urls[one.name] for one in self.members},
+            shards={one.name: max(1, self.scale.get(one.name, 1)) for one in self.members},
+            broker=self.rabbit.amqp_url(),
+            management=f"{self.rabbit.management_url}/{self.rabbit.vhost}",
+        )
 
     def _gateway(self) -> str:
         at = {name: [f"127.0.0.1:{port}"] for name, port in self.ports.items()}

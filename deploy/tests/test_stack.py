@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,6 @@ from deploy.stack import Stack
 from deploy.stack.processes import Job, Watchdog, cpu_seconds, python, stop_jobs
 
 pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("stack")]
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with Stack(durable=False) as stack:
-        yield stack
 
 
 def sign_in(stack: Stack) -> int:
@@ -61,6 +54,18 @@ def test_processor_time_is_told_by_group_and_never_goes_back(stack: Stack):
     assert first["services"] > 1
     sign_in(stack)
     assert stack.cpu_seconds()["services"] >= first["services"]
+
+
+def test_what_two_processes_of_a_service_count_adds_up(stack: Stack):
+    def counted() -> float:
+        page = requests.get(f"http://127.0.0.1:{stack.ports['order.web']}/metrics", timeout=10).text
+        told = [line for line in page.splitlines() if line.startswith("caravan_request_seconds_count{")]
+        return sum(float(line.split()[-1]) for line in told if 'rule="/v1/orders"' in line and 'status="401"' in line)
+
+    before = counted()
+    for _ in range(8):
+        requests.get(f"{stack.url}/v1/orders", timeout=10)
+    assert counted() - before == 8
 
 
 def test_what_is_started_dies_with_the_one_who_started_it(tmp_path: Path):
