@@ -1,10 +1,11 @@
-"""What belongs to no service: the merged OpenAPI document, the catalogue of facts and, outside production, the
-sandbox.
+"""What belongs to no service: the merged OpenAPI document, the catalogue of facts, operations and, outside
+production, the sandbox.
 """
 
 from __future__ import annotations
 
 import hmac
+import os
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -18,11 +19,13 @@ from flask import Flask, Response, request
 from shared.kernel import clock, errors
 from shared.kernel.errors import Invalid, NotFound, Unauthenticated
 from shared.kernel.ids import new_id
+from shared.telemetry import metrics
 from shared.web import problems
 from shared.web.auth import Verifier
 from shared.web.door import Schema
 
 if TYPE_CHECKING:
+    from deploy.ops.platform import Platform
     from deploy.sandbox.world import World
 
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
@@ -43,8 +46,15 @@ class ClockBody(Schema):
     to = ma.fields.String(validate=ma.validate.Length(1, 40))
 
 
-def create_app(world: World | None = None, key: str = "", admit: Admit = lambda _token: False) -> Flask:
-    """The application. With a `world` it drives the sandbox, for whoever brings `key` or a token `admit` takes."""
+def create_app(
+    world: World | None = None,
+    key: str = "",
+    admit: Admit = lambda _token: False,
+    platform: Platform | None = None,
+) -> Flask:
+    """The application. With a `platform` it answers operators, and watches the broker's topology; with a `world` it
+    drives the sandbox, for whoever brings `key` or a token `admit` takes.
+    """
     app = Flask("commons", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
     problems.install(app)
@@ -86,11 +96,27 @@ def create_app(world: World | None = None, key: str = "", admit: Admit = lambda 
 
     if world is not None:
         _install_sandbox(app, world, key, admit)
+    if platform is not None:
+        _install_operations(app, platform)
     return app
 
 
+def create_commons() -> Flask:
+    """The application of a deployment that is described by the JSON file which CARAVAN_OPS_FILE names, if it does."""
+    file = os.environ.get("CARAVAN_OPS_FILE", "")
+    if not file:
+        return create_app()
+    from deploy.ops.platform import Platform
+
+    return create_app(platform=Platform.described(Path(file).read_bytes()))
+
+
 def create_sandbox(file: str) -> Flask:
-    """The application with a sandbox over stores elsewhere: `file` is JSON, `{stores, subscribers, desks, key}`."""
+    """The application with a sandbox over stores elsewhere: `file` is JSON, `{stores, subscribers, desks, key}`.
+
+    Beside it lies `ops.json`, the platform as operators' tools see it.
+    """
+    from deploy.ops.platform import Platform
     from deploy.sandbox.world import Desk, World
     from shared.storage.database import Database
 
@@ -99,7 +125,10 @@ def create_sandbox(file: str) -> Flask:
     desks = [Desk(name, url, given["key"]) for name, url in given["desks"].items()]
     account = Verifier(stores["account"])
     return create_app(
-        World(stores, given["subscribers"], desks), given["key"], lambda token: is_operator(account, token)
+        World(stores, given["subscribers"], desks),
+        given["key"],
+        lambda token: is_operator(account, token),
+        Platform.described(Path(file).with_name("ops.json").read_bytes()),
     )
 
 
@@ -109,6 +138,24 @@ def is_operator(verifier: Verifier, token: str) -> bool:
         return verifier.verify(token).has("operator")
     except Unauthenticated:
         return False
+
+
+def _install_operations(app: Flask, platform: Platform) -> None:
+    from deploy.ops.door import create_app as create_operations
+    from deploy.ops.watch import Watch
+
+    Watch(platform).start()
+    operations, ours = create_operations(platform).wsgi_app, app.wsgi_app
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Any:
+        is_theirs = environ.get("PATH_INFO", "").startswith("/v1/ops/")
+        return (operations if is_theirs else ours)(environ, start_response)
+
+    app.wsgi_app = answer  # type: ignore[method-assign]
+
+    @app.get("/metrics")
+    def get_metrics() -> Response:
+        return Response(metrics.page(), content_type=metrics.CONTENT_TYPE)
 
 
 def _install_sandbox(app: Flask, world: World, key: str, admit: Admit) -> None:

@@ -32,6 +32,7 @@ from deploy.commons import create_app as create_commons
 from deploy.commons import is_operator
 from deploy.fleet import COMMONS, FLEET, LIVE, Member
 from deploy.gateway.wsgi import Gateway
+from deploy.ops.platform import Platform as OperatedPlatform
 from deploy.sandbox import carrier, provider
 from deploy.sandbox.desk import Settings as DeskSettings
 from deploy.sandbox.desk.desk import refuse_production
@@ -163,7 +164,8 @@ class Platform:
         self._stack.callback(self.dispatcher.stop)
         apps: dict[str, Any] = {service.name: create_app(service, node) for service, node in parts}
         apps[LIVE] = apps.get("order")
-        apps[COMMONS] = create_commons(self.world, self.sandbox_key, self._operators())
+        ours = OperatedPlatform(self.nodes)
+        apps[COMMONS] = create_commons(self.world, self.sandbox_key, self._operators(), ours)
         self._stack.callback(self.server.stop)
         self.server.start(Gateway(fleet.table(self.members), {name: app for name, app in apps.items() if app}, LIVE))
         self._remember()

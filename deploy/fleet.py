@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from deploy.gateway.routes import Route, Table
@@ -35,7 +35,6 @@ COMMON_ROUTES = (
     Route("/v1/sandbox/clock", "GET", COMMONS),
     Route("/v1/sandbox/clock", "POST", COMMONS, slow=True),
     Route("/v1/sandbox/settle", "POST", COMMONS, slow=True),
-    *(Route("/v1/ops/<path:rest>", method, COMMONS) for method in ("GET", "POST", "PUT", "DELETE")),
 )
 
 
@@ -87,6 +86,17 @@ def _unknown(name: str) -> Member:
     raise KeyError(f"no service {name!r}; there are {', '.join(one.name for one in FLEET)}")
 
 
+def operations() -> Service:
+    """What operators may do across services: answered by the commons, with no store of its own."""
+    found: Service = importlib.import_module("deploy.ops.door").service
+    return found
+
+
+def answering(members: tuple[Member, ...] = FLEET) -> dict[str, Service]:
+    """By name: everything with doors, the services and operations."""
+    return {one.name: one.service for one in members} | {"ops": operations()}
+
+
 @dataclass(frozen=True)
 class Operation:
     """One operation of a service: Flask's rule, the method, who may ask, and the function behind the door."""
@@ -130,7 +140,8 @@ def routes_of(service: Service) -> list[Route]:
 @functools.cache
 def table(members: tuple[Member, ...] = FLEET) -> Table:
     """All routes of the platform. Raises Ambiguous when two services claim one."""
-    return Table([*(route for one in members for route in routes_of(one.service)), *COMMON_ROUTES])
+    ours = (replace(route, upstream=COMMONS) for route in routes_of(operations()))
+    return Table([*(route for one in members for route in routes_of(one.service)), *ours, *COMMON_ROUTES])
 
 
 @functools.cache

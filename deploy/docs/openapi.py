@@ -7,9 +7,11 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from deploy import fleet
 from deploy.fleet import FLEET, Member
 from deploy.gateway.problems import BadGateway, GatewayTimeout
 from shared.kernel.errors import TooManyRequests, Unavailable
+from shared.runtime.service import Service
 
 Json = dict[str, Any]
 _GATEWAY = (TooManyRequests, BadGateway, Unavailable, GatewayTimeout)
@@ -22,7 +24,8 @@ class Contradiction(ValueError):
 @functools.cache
 def merged(members: tuple[Member, ...] = FLEET) -> Json:
     """Every documented operation. A schema's name is a service's own where two services use it differently."""
-    documents = {one.name: _document(one) for one in members}
+    answering = fleet.answering(members)
+    documents = {name: _document(service) for name, service in answering.items()}
     ours = _commons()
     shared = _agreed(documents.values())
     known = Counter(name for document in documents.values() for name in _operation_ids(document))
@@ -63,20 +66,20 @@ def merged(members: tuple[Member, ...] = FLEET) -> Json:
             + ", ".join(f"{one.status} `{one.code}`" for one in _GATEWAY)
             + ", each with Retry-After.",
         },
-        "tags": [{"name": one.name, "description": one.service.owns} for one in members],
+        "tags": [{"name": name, "description": service.owns} for name, service in answering.items()],
         "paths": dict(sorted(paths.items())),
         "components": {"schemas": dict(sorted(schemas.items()))} | dict(sorted(parts.items())),
     }
 
 
-def _document(one: Member) -> Json:
+def _document(service: Service) -> Json:
     from shared.kernel.settings import Settings
     from shared.storage.unit_of_work import Node
     from shared.web.factory import create_app
 
-    node = Node(Settings(one.name, "sqlite://", "sqlite://"))
+    node = Node(Settings(service.name, "sqlite://", "sqlite://"))
     try:
-        document: Json = create_app(one.service, node).extensions["caravan.openapi"]()
+        document: Json = create_app(service, node).extensions["caravan.openapi"]()
         return document
     finally:
         node.close()

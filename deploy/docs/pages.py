@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from deploy import fleet
 from deploy.docs.events import catalogue
 from deploy.fleet import FLEET, Member
 from deploy.gateway import problems  # noqa: F401  (its refusals are in the catalogue)
@@ -16,8 +17,7 @@ BEGIN, END = "<!-- generated: says and hears -->", "<!-- end of generated part -
 
 def refusals(members: tuple[Member, ...] = FLEET) -> str:
     """docs/errors.md: every refusal of every service, by status."""
-    for member in members:
-        _ = member.service  # importing it fills the catalogue
+    fleet.answering(members)  # importing them fills the catalogue
     found = list(_below(errors.Refusal))
     lines = [
         "# Refusals",
@@ -47,6 +47,8 @@ def _below(kind: type[Refusal]) -> Iterator[type[Refusal]]:
 
 def _speaker(module: str) -> str:
     parts = module.split(".")
+    if parts[:2] == ["deploy", "ops"]:
+        return "operations"
     return {"services": parts[1], "deploy": "the gateway"}.get(parts[0], "any")
 
 

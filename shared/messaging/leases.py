@@ -120,6 +120,17 @@ def workers(database: Database) -> int:
         return int(connection.execute(alive).scalar_one())
 
 
+def owners(database: Database, prefix: str = "") -> dict[str, str]:
+    """Of each lease that somebody holds now and whose name begins so: who."""
+    with database.read() as connection:
+        rows = connection.execute(
+            sa.select(lease.c.name, lease.c.owner)
+            .where(lease.c.name.startswith(prefix), lease.c.owner != "", lease.c.until > _now(database, connection))
+            .order_by(lease.c.name)
+        )
+        return dict(rows.tuples().all())
+
+
 def forget_workers(database: Database) -> None:
     """Remove the rows of workers that are long gone."""
     with database.begin() as connection:

@@ -51,3 +51,13 @@ def note_attempt(database: Database, actor: str, action: str, thing: str, result
     }
     with database.begin() as connection:
         connection.execute(audit.insert().values(row))
+
+
+def note_change(tx: UnitOfWork, actor: str, action: str, thing: str, request_id: str, why: str) -> None:
+    """One row of the audit trail for an operator's change, in the transaction of the change."""
+    tx.execute(
+        audit.insert().values(
+            at=clock.machine_now(), actor=actor[:64], action=action[:96], object=thing[:128], result="done",
+            request_id=request_id, why=why[:500],
+        )
+    )  # fmt: skip

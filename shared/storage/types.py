@@ -213,5 +213,6 @@ audit = sa.Table(
     sa.Column("object", sa.String(128), nullable=False),
     sa.Column("result", sa.String(48), nullable=False),
     sa.Column("request_id", sa.String(64), nullable=False),
+    sa.Column("why", sa.String(500), nullable=False, server_default=""),
 )
-"""Security events: who tried what on what, and what came of it. Append only."""
+"""Security events: who tried what on what, what came of it and, of operators' changes, why. Append only."""

@@ -33,6 +33,13 @@ broker_connected = Gauge("caravan_broker_connected", "1 while connected", ["serv
 broker_blocked = Gauge("caravan_broker_blocked", "1 while it blocks us", ["service"], multiprocess_mode="livesum")
 timer_lag = Gauge("caravan_timer_lag_seconds", "How late the oldest due timer is", ["service"], multiprocess_mode="max")
 webhooks = Counter("caravan_webhooks", "Attempts to tell merchants' systems, by what came of them", ["result"])
+invariant_breaches = Gauge(
+    "caravan_invariant_breaches", "Breaches found at the last look", ["invariant"], multiprocess_mode="max"
+)
+topology_missing = Gauge(
+    "caravan_topology_missing", "Declared queues, exchanges and bindings that the broker lacks", ["service"],
+    multiprocess_mode="max",
+)  # fmt: skip
 requests = Histogram("caravan_request_seconds", "HTTP requests", ["service", "method", "rule", "status"])
 
 

@@ -21,10 +21,12 @@ from deploy.story.people import Buyer, Courier, Operator, Seller
 from shared.kernel import clock
 from shared.kernel.ids import new_id
 from shared.storage import trust
+from shared.testing.letters import drop_kept, keep_dead
 from shared.web.auth import AUDIENCE, ISSUER, REFRESH_SECONDS, Principal, issue
 
 BUYERS, SELLERS, STAFF = ("buyer 1", "buyer 2"), ("seller 1", "seller 2"), "operator"
 PEOPLE = (*BUYERS, *SELLERS, STAFF)
+LETTER = b"no message of ours"
 
 
 class Family:
@@ -86,6 +88,7 @@ class House:
         self._own("webhook_id", SELLERS, [[webhook_id] for webhook_id, _ in hooks], staff=False)
         self._own("delivery_id", SELLERS, [[delivery_id] for _, delivery_id in hooks], staff=False)
         self._everybodys("category_id", ["home"])
+        self.things["letter_id"] = {STAFF: []}
         for person in PEOPLE:
             self._personal(person)
 
@@ -179,6 +182,15 @@ class House:
         owned = self.things.get(name, {})
         found = owned.get(person or "") or owned.get(BUYERS[0]) or owned.get(SELLERS[0])
         return dice.choice(found) if found else None
+
+    def plant_letter(self) -> None:
+        """A dead letter, for operators to look at and decide on."""
+        no = keep_dead(self.platform.stores["support"], "support", LETTER)
+        self.things["letter_id"] = {STAFF: [f"support-{no}"]}
+
+    def remove_letter(self) -> None:
+        drop_kept(self.platform.stores["support"], "support", LETTER)
+        self.things["letter_id"] = {STAFF: []}
 
     # --- asking ---------------------------------------------------------------------------------------------------
 

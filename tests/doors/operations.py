@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from deploy.docs.openapi import merged
-from deploy.fleet import FLEET, operations_of
+from deploy.fleet import answering, operations_of
 
 _ARGUMENT = re.compile(r"<(?:\w+:)?(\w+)>")
 
@@ -34,21 +34,25 @@ class Operation(NamedTuple):
 
 @functools.cache
 def operations() -> tuple[Operation, ...]:
-    """All of them; what deletes comes last."""
+    """All of them; what removes things comes last."""
     found = []
-    for one in FLEET:
-        for made in operations_of(one.service):
+    for name, service in answering().items():
+        for made in operations_of(service):
             said = merged()["paths"][_ARGUMENT.sub(r"{\1}", made.rule)][made.method.lower()]
             content = said.get("requestBody", {}).get("content", {})
             answers = {kind for answer in said["responses"].values() for kind in answer.get("content", {})}
             query = {asked["name"]: asked["schema"] for asked in said.get("parameters", []) if asked["in"] == "query"}
             found.append(
                 Operation(
-                    one.name, made.method, made.rule, made.who, tuple(_ARGUMENT.findall(made.rule)),
+                    name, made.method, made.rule, made.who, tuple(_ARGUMENT.findall(made.rule)),
                     content.get("application/json", {}).get("schema"), query, "text/event-stream" in answers,
                 )
             )  # fmt: skip
-    return tuple(sorted(found, key=lambda one: (one.method == "DELETE", one.rule, one.method)))
+    return tuple(sorted(found, key=lambda one: (_removes(one), one.rule, one.method)))
+
+
+def _removes(one: Operation) -> bool:
+    return one.method == "DELETE" or one.rule.endswith("/discard")
 
 
 def resolved(schema: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -79,8 +80,10 @@ class Asker:
 
 
 @pytest.fixture(scope="module")
-def asker(house: House) -> Asker:
-    return Asker(house)
+def asker(house: House) -> Iterator[Asker]:
+    house.plant_letter()
+    yield Asker(house)
+    house.remove_letter()
 
 
 def said(answer: TestResponse) -> tuple[int, Any]:

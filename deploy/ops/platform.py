@@ -1,0 +1,94 @@
+"""The platform as operators' tools see it: every service's node and, where there is one, the broker.
+
+Described by a JSON file, `{stores, vaults, shards, broker, management}`: addresses by service, `shards` by service,
+`broker` an AMQP URL that may declare for all, `management` the root of the broker's HTTP API with name and password and
+its virtual host as path. The stack writes it; elsewhere it is written by whoever knows the passwords. The embedded
+mode needs none: its folder says it all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from deploy import fleet
+from deploy.fleet import FLEET
+from shared.kernel.settings import BadSettings, Settings
+from shared.messaging.dead_letters import DeadLetters
+from shared.runtime.service import Service
+from shared.storage.database import Database
+from shared.storage.unit_of_work import Node
+
+NO_VAULT = "sqlite://"
+"""Operators' tools open no personal data."""
+
+
+class Described(msgspec.Struct):
+    """The file's content."""
+
+    stores: dict[str, str]
+    shards: dict[str, int] = {}
+    broker: str = ""
+    management: str = ""
+
+
+@dataclass
+class Platform:
+    """See the module. `nodes` and `shards` by service; `broker` and `management` are empty where there is none."""
+
+    nodes: Mapping[str, Node]
+    shards: Mapping[str, int] = field(default_factory=dict)
+    broker: str = ""
+    management: str = ""
+
+    @property
+    def stores(self) -> dict[str, Database]:
+        return {name: node.database for name, node in self.nodes.items()}
+
+    @property
+    def embedded(self) -> bool:
+        """Whether all services are one process, without a broker."""
+        return not self.broker
+
+    def service(self, name: str) -> Service:
+        return fleet.member(name).service
+
+    def subscribers(self) -> dict[str, list[str]]:
+        """By routing key: the services that hear the fact."""
+        return fleet.subscribers(FLEET)
+
+    def letters(self, service: str, actor: str = "", why: str = "", request_id: str = "") -> DeadLetters:
+        """The kept messages of one service, for `actor` to change."""
+        return DeadLetters(self.nodes[service], service, actor, why, request_id)
+
+    def close(self) -> None:
+        for node in self.nodes.values():
+            node.close()
+
+    @classmethod
+    def described(cls, text: bytes) -> Self:
+        """From the file's content. Raises BadSettings when it names no store for one of the services."""
+        try:
+            given = msgspec.json.decode(text, type=Described)
+        except msgspec.MsgspecError as error:
+            raise BadSettings(f"the description of the platform cannot be read: {error}") from error
+        missing = [one.name for one in FLEET if one.name not in given.stores]
+        if missing:
+            raise BadSettings(f"the description of the platform names no store of {', '.join(missing)}")
+        nodes = {one.name: Node(Settings(one.name, given.stores[one.name], NO_VAULT, pool_size=2)) for one in FLEET}
+        return cls(nodes, given.shards, given.broker, given.management)
+
+    @classmethod
+    def in_folder(cls, home: Path) -> Self:
+        """The stack or the embedded platform whose folder this is. Raises BadSettings when it is neither's."""
+        file = home / "secret" / "ops.json"
+        if file.exists():
+            return cls.described(file.read_bytes())
+        if (home / "platform.json").exists():
+            stores = {one.name: f"sqlite:///{home.absolute()}/{one.store}.sqlite" for one in FLEET}
+            return cls.described(msgspec.json.encode(Described(stores)))
+        raise BadSettings(f"no platform was ever started in {home}; name its folder with --home, or a file with --file")

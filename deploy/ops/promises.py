@@ -1,0 +1,72 @@
+"""The invariants over a running platform, where a store may have moved on before the next is read.
+
+A breach counts when two looks find it in the same words: what was only under way has passed by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+import sqlalchemy as sa
+
+from deploy.ops.invariants import Stores, Verdict, recompute
+from deploy.ops.timeline import NothingTold
+from shared.kernel import clock
+from shared.storage.database import Database
+from shared.storage.types import event_log
+from shared.telemetry import metrics
+
+SECOND_LOOK = 2.0
+
+
+def live(stores: Stores, number: str = "", second_look: float = SECOND_LOOK) -> list[Verdict]:
+    """All verdicts, of everything or of what has to do with one order or group."""
+    found = _concerning(stores, number, recompute(stores))
+    if any(verdict.breaches for verdict in found):
+        clock.pause(second_look)
+        again = {verdict.number: set(verdict.breaches) for verdict in recompute(stores)}
+        found = [_kept(verdict, again[verdict.number]) for verdict in found]
+    if not number:
+        for verdict in found:
+            metrics.invariant_breaches.labels(verdict.number).set(len(verdict.breaches))
+    return found
+
+
+def _kept(verdict: Verdict, lasting: set[str]) -> Verdict:
+    return Verdict(
+        verdict.number, verdict.promise, verdict.checked, [one for one in verdict.breaches if one in lasting]
+    )
+
+
+def _concerning(stores: Mapping[str, Database], number: str, verdicts: list[Verdict]) -> list[Verdict]:
+    """The breaches that name the group, or one of its things."""
+    if not number:
+        return verdicts
+    names = _names(stores, number.partition("-")[0])
+
+    def named(text: str) -> bool:
+        return any(name in text for name in names)
+
+    return [Verdict(one.number, one.promise, one.checked, list(filter(named, one.breaches))) for one in verdicts]
+
+
+def _names(stores: Mapping[str, Database], group_no: str) -> set[str]:
+    """Its number, what its facts are about, and its goods. Raises NothingTold."""
+    found: set[str] = set()
+    for database in stores.values():
+        with database.read() as connection:
+            found |= set(
+                connection.execute(sa.select(event_log.c.agg_id).where(event_log.c.partition_key == group_no)).scalars()
+            )
+    if not found:
+        raise NothingTold()
+    return found | {group_no} | {f"{sku}@" for sku in _goods(stores["order"], group_no)}
+
+
+def _goods(database: Database, group_no: str) -> set[str]:
+    wanted = sa.text("SELECT body FROM order_group WHERE group_no = :group_no")
+    with database.read() as connection:
+        bodies = connection.execute(wanted, {"group_no": group_no}).scalars().all()
+    groups = [msgspec.json.decode(bytes(body)) for body in bodies]
+    return {line["sku"] for group in groups for order in group["orders"] for line in order["lines"]}

@@ -1,0 +1,70 @@
+"""What the commons look at by themselves, whoever else runs: every minute whether the broker has what is declared, and
+every ten whether the promises hold. A finding is a warning in the log and a number among the metrics.
+
+Several processes of the commons share one lease, so that each look is taken once.
+"""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+from deploy.ops import broker, promises
+from deploy.ops.platform import Platform
+from shared.kernel import clock
+from shared.kernel.errors import Refusal
+from shared.messaging import leases
+from shared.telemetry import logs, metrics
+
+EVERY = 60.0
+PROMISES_EVERY = 600.0
+LEASE = "ops.watch"
+
+
+class Watch:
+    """`start` it once a process; it ends with the process."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.platform = platform
+        self._owner = leases.owner_name()
+        self._promises_at = clock.monotonic() + PROMISES_EVERY
+
+    def start(self) -> None:
+        """Nothing to watch in the embedded platform: it has no broker, and its demo recomputes the promises."""
+        if not self.platform.embedded:
+            threading.Thread(target=self._run, name="watch", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self.look()
+            except Exception as error:  # a store that is away; the watch outlives it
+                logs.get("ops").warning("watch_failed", why=repr(error)[:300])
+            clock.pause(EVERY)
+
+    def look(self) -> None:
+        """One look, unless another process takes them."""
+        held = leases.acquire(
+            self.platform.nodes["account"].database, LEASE, self._owner, timedelta(seconds=1.5 * EVERY)
+        )
+        if held is None:
+            return
+        self.look_at_the_broker()
+        if clock.monotonic() >= self._promises_at:
+            self._promises_at = clock.monotonic() + PROMISES_EVERY
+            for verdict in promises.live(self.platform.stores):
+                if verdict.breaches:
+                    logs.get("ops").error("invariant_broken", invariant=verdict.number, breaches=verdict.breaches[:5])
+
+    def look_at_the_broker(self) -> None:
+        try:
+            found = broker.audit(self.platform)
+        except Refusal as refusal:
+            logs.get("ops").warning("topology_unknown", why=refusal.code)
+            return
+        for one in found:
+            metrics.topology_missing.labels(one.service).set(len(one.missing))
+            if one.missing or one.altered:
+                logs.get("ops").warning(
+                    "topology_differs", service=one.service, missing=one.missing, altered=one.altered
+                )
