@@ -26,7 +26,9 @@ def copy(database: Database, tables: Iterable[sa.Table]) -> Tables:
 def copy_on(connection: Connection, tables: Iterable[sa.Table]) -> Tables:
     """The same, as one transaction sees it."""
     return {
-        table.name: [dict(row) for row in connection.execute(sa.select(table).order_by(*table.primary_key)).mappings()]
+        str(table.name): [
+            dict(row) for row in connection.execute(sa.select(table).order_by(*table.primary_key)).mappings()
+        ]
         for table in tables
     }
 
@@ -49,5 +51,5 @@ def checksum(held: Tables) -> str:
 
 
 def _plain(row: Mapping[str, Any]) -> str:
-    plain = {name: bytes(value).decode() if isinstance(value, bytes) else value for name, value in row.items()}
+    plain = {str(name): bytes(value).decode() if isinstance(value, bytes) else value for name, value in row.items()}
     return msgspec.json.encode(plain, order="deterministic").decode()
