@@ -17,17 +17,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from random import uniform
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 
 from shared.contracts.event import Envelope, Fact, decode_envelope, decode_fact
 from shared.kernel import clock
 from shared.kernel.errors import Fatal, TooEarly
+from shared.messaging import marks
 from shared.messaging.leases import LeaseLost
+from shared.messaging.marks import Standing
 from shared.messaging.subscriptions import Subscriptions
 from shared.storage.database import is_infrastructure
-from shared.storage.hot import Hot
 from shared.storage.types import inbox, inbox_retry
 from shared.storage.unit_of_work import Cause, Node, UnitOfWork
 from shared.telemetry import logs, metrics
@@ -77,72 +78,6 @@ def refuse(body: bytes, fatal: str) -> Message:
     """A message that is not believed in anything it says of itself: known by the hash of its bytes alone."""
     digest = hashlib.sha256(body).hexdigest()
     return Message(body, digest, fatal.split("|")[0], digest, digest, None, Cause.fresh(digest), fatal=fatal)
-
-
-class _Standing(NamedTuple):
-    """A kept row that stands in the way of a message, or waits for one."""
-
-    no: int
-    event_id: str
-    agg: str
-    status: str
-
-
-_CLAIM = Hot(
-    """
-    INSERT INTO inbox (consumer, event_id, at)
-    SELECT %(consumer)s::varchar, event_id, %(now)s::timestamptz FROM unnest(%(ids)s::varchar[]) AS event_id
-    ON CONFLICT DO NOTHING RETURNING event_id
-    """
-)
-_STANDING = Hot(
-    """
-    SELECT no, event_id, agg, status FROM inbox_retry
-    WHERE consumer = %(consumer)s AND (
-        event_id = ANY(%(ids)s::varchar[])
-        OR status IN ('failed', 'held', 'dead') AND agg = ANY(%(aggs)s::varchar[])
-        OR status = 'early' AND partition_key = ANY(%(keys)s::varchar[])
-    ) ORDER BY no
-    """
-)
-
-
-_KEPT = inbox_retry.c
-_STANDING_PLAIN = (
-    sa.select(_KEPT.no, _KEPT.event_id, _KEPT.agg, _KEPT.status)
-    .where(
-        _KEPT.consumer == sa.bindparam("consumer"),
-        sa.or_(
-            _KEPT.event_id.in_(sa.bindparam("ids", expanding=True)),
-            sa.and_(_KEPT.status.in_(["failed", "held", "dead"]), _KEPT.agg.in_(sa.bindparam("aggs", expanding=True))),
-            sa.and_(_KEPT.status == "early", _KEPT.partition_key.in_(sa.bindparam("keys", expanding=True))),
-        ),
-    )
-    .order_by(_KEPT.no)
-)
-
-
-_BLOCKER = inbox_retry.alias().c
-_DUE = (
-    sa.select(_KEPT.no)
-    .where(
-        _KEPT.consumer == sa.bindparam("consumer"),
-        sa.or_(
-            sa.and_(_KEPT.status.in_(["failed", "early"]), _KEPT.next_at <= sa.bindparam("now")),
-            sa.and_(
-                _KEPT.status == "held",
-                ~sa.exists().where(
-                    _BLOCKER.consumer == _KEPT.consumer,
-                    _BLOCKER.agg == _KEPT.agg,
-                    _BLOCKER.no < _KEPT.no,
-                    _BLOCKER.status.in_(["failed", "dead", "held"]),
-                ),
-            ),
-        ),
-    )
-    .order_by(_KEPT.no)
-    .limit(sa.bindparam("limit"))
-)
 
 
 class _Aside(Exception):
@@ -199,7 +134,7 @@ class Consumer:
 
     def _batch(self, tx: UnitOfWork, messages: Sequence[Message], guard: Guard) -> set[int]:
         guard(tx)
-        new = self._claim(tx, messages)
+        new = marks.claim(tx, self.on.consumer, _ids(messages))
         crash_point("consumer.after_inbox")
         early = set()
         for row in self._standing(tx, messages):
@@ -217,18 +152,18 @@ class Consumer:
 
     def _single(self, tx: UnitOfWork, message: Message, guard: Guard) -> set[int]:
         guard(tx)
-        new = self._claim(tx, [message])
+        new = marks.claim(tx, self.on.consumer, [message.event_id])
         early = set()
         for row in self._standing(tx, [message]):
             if row.status == "started" and row.event_id == message.event_id:
                 tx.execute(inbox_retry.delete().where(inbox_retry.c.no == row.no))
             elif row.event_id == message.event_id:
-                self._unclaim(tx, message)
+                marks.unclaim(tx, self.on.consumer, message.event_id)
                 return set()
             elif row.status == "early":
                 early.add(row.no)
             elif new:
-                self._unclaim(tx, message)
+                marks.unclaim(tx, self.on.consumer, message.event_id)
                 self._insert_retry(tx, message, "held", "behind_failed", f"behind row {row.no}")
                 return set()
         if new:
@@ -252,40 +187,14 @@ class Consumer:
         metrics.consumed.labels(self.on.consumer, "handled").inc(len(messages))
         metrics.batch_size.labels(self.on.consumer).observe(len(messages))
 
-    def _claim(self, tx: UnitOfWork, messages: Sequence[Message]) -> set[str]:
-        """Mark the messages as handled; answers the ids that were not before."""
-        now = clock.machine_now()
-        ids = sorted({message.event_id for message in messages})
-        if not tx.node.database.is_sqlite:
-            found = _CLAIM.rows(tx.connection, consumer=self.on.consumer, ids=ids, now=now)
-            return {event_id for (event_id,) in found}
-        statement = tx.insert(inbox).on_conflict_do_nothing().returning(inbox.c.event_id)
-        rows = [{"consumer": self.on.consumer, "event_id": event_id, "at": now} for event_id in ids]
-        return {event_id for (event_id,) in tx.execute(statement, rows)}
-
-    def _unclaim(self, tx: UnitOfWork, message: Message) -> None:
-        tx.execute(inbox.delete().where(inbox.c.consumer == self.on.consumer, inbox.c.event_id == message.event_id))
-
-    def _standing(self, tx: UnitOfWork, messages: Sequence[Message]) -> Sequence[Any]:
-        """Kept rows that concern these messages: the same event, the same aggregate, or early in the same partition."""
-        if not tx.node.database.is_sqlite:
-            found = _STANDING.rows(
-                tx.connection,
-                consumer=self.on.consumer,
-                ids=[message.event_id for message in messages],
-                aggs=[message.agg for message in messages],
-                keys=[message.partition_key for message in messages],
-            )
-            return [_Standing(*row) for row in found]
-        return tx.execute(
-            _STANDING_PLAIN,
-            {
-                "consumer": self.on.consumer,
-                "ids": [message.event_id for message in messages],
-                "aggs": [message.agg for message in messages],
-                "keys": [message.partition_key for message in messages],
-            },
-        ).all()
+    def _standing(self, tx: UnitOfWork, messages: Sequence[Message]) -> list[Standing]:
+        return marks.standing(
+            tx,
+            self.on.consumer,
+            ids=_ids(messages),
+            aggs=[message.agg for message in messages],
+            keys=[message.partition_key for message in messages],
+        )
 
     def _mark_started(self, message: Message, guard: Guard) -> bool:
         """Before a message that has come back again and again: note that we start, so that a crash loop is seen."""
@@ -365,9 +274,8 @@ class Consumer:
 
     def retry_due(self, guard: Guard = lambda _tx: None, limit: int = 50) -> int:
         """Try kept rows whose time has come, oldest first; held rows whose blocker is gone too. Answers how many."""
-        wanted = {"consumer": self.on.consumer, "now": clock.machine_now(), "limit": limit}
         with self.node.database.read() as connection:
-            numbers = list(connection.execute(_DUE, wanted).scalars())
+            numbers = marks.due(connection, self.on.consumer, limit)
         for no in numbers:
             self.retry(no, guard)
         return len(numbers)
@@ -400,7 +308,9 @@ class Consumer:
 
     def _retry_one(self, tx: UnitOfWork, no: int, message: Message, guard: Guard) -> None:
         guard(tx)
-        if tx.execute(inbox_retry.delete().where(inbox_retry.c.no == no)).rowcount and self._claim(tx, [message]):
+        if tx.execute(inbox_retry.delete().where(inbox_retry.c.no == no)).rowcount and marks.claim(
+            tx, self.on.consumer, [message.event_id]
+        ):
             self._run(tx, [message])
         crash_point("retry.after_handler")
 
@@ -433,3 +343,7 @@ def _next(status: str, attempts: int) -> Any:
 
 def _not_about_the_message(error: BaseException) -> bool:
     return isinstance(error, LeaseLost) or is_infrastructure(error)
+
+
+def _ids(messages: Sequence[Message]) -> list[str]:
+    return [message.event_id for message in messages]
