@@ -3,6 +3,7 @@
 PYTHON ?= python3
 ON     ?= embedded
 T      ?=
+SCALE  ?=
 N      ?= 2
 
 VENV   := .venv
@@ -29,8 +30,8 @@ demo: $(SETUP)      ## carry one order from listing to review, showing each fact
 run: $(SETUP)       ## all services in one process on one port, seeded, until Ctrl-C
 	@$(PY) -m deploy.embedded
 
-stack: $(SETUP)     ## every service as its own processes, with private RabbitMQ, PostgreSQL and nginx
-	@$(PY) -m deploy.stack
+stack: $(SETUP)     ## every service as its own processes on private real servers (SCALE="order=3 inventory=2")
+	@$(PY) -m deploy.stack $(foreach one,$(SCALE),--scale $(one))
 
 up:                 ## the same with docker compose, built from this tree
 	$(COMPOSE) --env-file deploy/dev.env up --build --detach
@@ -68,7 +69,7 @@ docs: $(SETUP)      ## make the generated pages anew
 	@$(PY) -m deploy.docs
 
 tapes: $(SETUP)     ## record the golden tapes anew; read the diff before you commit it
-	@$(PY) -m pytest -q tests/journeys --record-tapes
+	@$(PY) -m pytest -q tests/journeys tests/replay --record-tapes
 
 bench: servers      ## measure, as ratios within one run
 	@$(PY) -m benchmarks
