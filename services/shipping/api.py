@@ -87,7 +87,7 @@ def _booked_now(node: Node, who: Principal, packed: Shipment) -> dict[str, Any]:
     if packed.booking is not None and packed.booking.status == "asked":
         IntentRunner(node, commands.calls).run_now("book", packed.booking_ref)
     with node.database.read() as connection:
-        return queries.shipment(Reading(node, connection), who, packed.shipment_id)
+        return queries.shipment_without_address(Reading(node, connection), who, packed.shipment_id)
 
 
 @door.post("/shipments/<shipment_id>/hand-over", who={SELLER}, answer=ShipmentView)

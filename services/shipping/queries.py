@@ -55,16 +55,25 @@ def shipments(
 
 def shipment(reading: Reading, who: Principal, shipment_id: str) -> dict[str, Any]:
     """One shipment; its seller sees the address while it is not delivered. Raises NoSuchShipment."""
+    found, shown = _found(reading, who, shipment_id)
+    if _is_sellers(found, who) and found.state in _ADDRESS_SHOWN:
+        shown["delivery"] = _delivery(reading, found.order_no)
+    return shown
+
+
+def shipment_without_address(reading: Reading, who: Principal, shipment_id: str) -> dict[str, Any]:
+    """The same with nothing personal, for answers that are stored for a retry. Raises NoSuchShipment."""
+    return _found(reading, who, shipment_id)[1]
+
+
+def _found(reading: Reading, who: Principal, shipment_id: str) -> tuple[Shipment, dict[str, Any]]:
     row = reading.execute(
         sa.select(_T.body, _T.version).where(_T.shipment_id == shipment_id, _scope(who))
     ).one_or_none()
     if row is None:
         raise NoSuchShipment()
     found = store.shipments.decode(bytes(row.body))
-    shown = view(found, who) | {"version": row.version}
-    if _is_sellers(found, who) and found.state in _ADDRESS_SHOWN:
-        shown["delivery"] = _delivery(reading, found.order_no)
-    return shown
+    return found, view(found, who) | {"version": row.version}
 
 
 def outcome(shipment_id: str, result: Shipment | Refusal) -> dict[str, Any]:

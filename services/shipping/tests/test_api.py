@@ -227,6 +227,15 @@ def test_the_buyer_sees_where_it_is_and_no_address(shop):
     assert listed["tracking_no"] == f"SBX{reference}"
 
 
+def test_what_is_kept_for_a_retry_holds_no_address(small_shop):
+    (shipment_id,) = small_shop.sold()
+    small_shop.do("pick", shipment_id)
+    packed = small_shop.do("pack", shipment_id)
+    assert (packed.status, packed.json["state"]) == (200, "PACKED")
+    assert "delivery" not in packed.json
+    assert small_shop.see(shipment_id)["delivery"] == ADDRESS
+
+
 def test_other_peoples_shipments_do_not_exist(small_shop):
     (shipment_id,) = small_shop.sold()
     strangers = [
