@@ -22,6 +22,8 @@ from deploy.servers import PostgresServer, Process, RabbitServer, Server
 if TYPE_CHECKING:
     from deploy.stack import Stack
 
+pytest_plugins = ["deploy.replay.plugin"]
+
 # A busy machine is no reason to call a property false.
 settings.register_profile("caravan", deadline=None)
 settings.register_profile("proof", deadline=None, max_examples=1000)  # pytest --hypothesis-profile=proof
@@ -31,10 +33,6 @@ S = TypeVar("S", bound=Server)
 _KINDS: dict[str, type[Server]] = {"postgres": PostgresServer, "rabbit": RabbitServer}
 _HOME = Path(tempfile.gettempdir()) / f"caravan-tests-{os.getuid()}"
 _FOLDER = pytest.StashKey[Path]()
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--record-tapes", action="store_true", help="write tests/tapes anew instead of comparing")
 
 
 # -------------------------------------------------------------- one set of servers a run

@@ -206,7 +206,7 @@ def _mixed(segment: list[_Step], order: Order, rng: Random) -> list[_Step]:
     while left:
         heads: dict[tuple[str, str], _Step] = {}
         for step in left:
-            assert step.heard is not None  # noqa: S101  (a deed or a deadline ends a segment)
+            assert step.heard is not None  # a deed or a deadline ends a segment
             heads.setdefault((step.heard.envelope.publisher, step.heard.envelope.partitionkey), step)
         possible = [step for step in heads.values() if not step.needs & missing] or left[:1]
         chosen = rng.choice(possible)
@@ -242,18 +242,19 @@ COUNTED = ("no", "id", "generation", "version", "causation_id", "cause", "placed
 """Columns that say how something was written down, not what is true."""
 SEALED = ("delivery",)
 """Sealed values are in no fact before they are needed."""
-HISTORIES = ("order_history",)
-"""Tables that note what came when: another order of the same facts is another history."""
+ASIDE = ("order_history", "quote")
+"""Tables that are not compared: a history, since another order of the same facts is another one, and quotes, of which
+nobody is told."""
 
 
 def state_of(held: Tables, group_no: str) -> list[str]:
     """Every value of every row that has to do with the group, one a line, moments apart."""
     lines = []
     for table, rows in held.items():
-        for row in rows if table not in HISTORIES else ():
+        for row in rows if table not in ASIDE else ():
             plain = {name: _read(value) for name, value in row.items() if name not in COUNTED}
             if group_no in _text(plain):
-                key = next((str(value) for value in plain.values() if group_no in str(value)), "")[:40]
+                key = next((one for one in plain.values() if isinstance(one, str) and group_no in one), "")
                 lines += [f"{table} {key}{path} = {value}" for path, value in _leaves(_plain(plain))]
     return sorted(lines)
 

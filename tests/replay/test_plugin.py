@@ -1,0 +1,49 @@
+"""The fixtures that a developer uses, as docs/replay.md describes them."""
+
+from __future__ import annotations
+
+import pytest
+
+from deploy import fleet
+from deploy.embedded import Platform
+from deploy.ops.invariants import recompute
+from deploy.replay.faults import SWITCHES, misdelivered
+from shared.testing.stage import Stage
+from tests.journeys.town import Town
+
+
+def test_a_paid_order_comes_through_whatever_the_bus_does(platform: Platform, misdeliver, replay, request) -> None:
+    platform.settle()
+    town = Town(platform)
+    chances = dict.fromkeys(SWITCHES, 0.3) | {"delay": 0.02}
+    met = [misdeliver(one.name, seed=7, **chances) for one in fleet.FLEET]
+    order_no = town.place(town.skus[0])["orders"][0]["order_no"]
+    town.pay({"group_no": order_no.partition("-")[0]})
+    for tracking_no in town.send(town.sellers[0], order_no):
+        town.courier.deliver(tracking_no)
+    platform.settle()
+    town.buyer.confirm_receipt(order_no)
+    platform.settle()
+
+    assert town.state(order_no) == "RECEIVED"
+    assert [str(verdict) for verdict in recompute(platform.stores) if verdict.breaches] == []
+    assert {switch for one in met for switch in one} >= {"duplicate", "drop_before_ack", "crash_after_commit"}
+
+
+def test_a_story_is_taped_and_played_again_in_either_world(world, tape, replay) -> None:
+    town = Town(world)
+    order_no = town.place(town.skus[0])["orders"][0]["order_no"]
+    town.buyer.cancel(order_no)
+    recording = tape.record(order_no)
+
+    assert [one.envelope.fact_name for one in recording.said_by("order")][0] == "OrderPlaced"
+    for order in ("same", "shuffled", "duplicated"):
+        difference = replay(order_no, into="order", order=order)
+        assert not difference, difference
+
+
+def test_a_switch_that_is_none_is_refused(sqlite_url: str, tmp_path) -> None:
+    stage = Stage(fleet.member("order").service, sqlite_url, tmp_path)
+    with pytest.raises(ValueError, match="no such switch: explode"), misdelivered(stage.consumer, explode=1.0):
+        pass
+    stage.close()
