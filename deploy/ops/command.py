@@ -22,6 +22,7 @@ from deploy.ops import broker, letters, promises, tables
 from deploy.ops import status as services
 from deploy.ops import timeline as orders
 from deploy.ops.platform import Platform
+from deploy.ops.replay import replay
 from shared.kernel.errors import Refusal
 from shared.kernel.settings import BadSettings
 from shared.messaging.dead_letters import PER_SECOND
@@ -51,20 +52,20 @@ def main() -> None:
 @click.option(
     "--home",
     type=click.Path(path_type=Path),
-    default="build/run",
-    show_default=True,
-    help="The folder of a stack or of the embedded platform.",
+    default=None,
+    help="The folder of a stack or of the embedded platform; without any of these, build/run.",
 )
 @click.option(
     "--file",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="A description of the platform, see docs/operations.md.",
+    help="A description of the platform, see docs/operations.md; CARAVAN_OPS may hold it too.",
 )
 @click.pass_context
-def group(context: click.Context, home: Path, file: Path | None) -> None:
+def group(context: click.Context, home: Path | None, file: Path | None) -> None:
     """See how a running Caravan is, and put right what is stuck."""
     if context.invoked_subcommand != "completion":
-        context.obj = platform = Platform.described(file.read_bytes()) if file else Platform.in_folder(home)
+        here = Platform.described(file.read_bytes()) if file else None if home else Platform.in_environment()
+        context.obj = platform = here or Platform.in_folder(home or Path("build/run"))
         context.call_on_close(platform.close)
 
 
@@ -249,6 +250,9 @@ def completion(shell: str) -> None:
     made = get_completion_class(shell)
     if made is not None:
         click.echo(made(group, {}, "caravan", "_CARAVAN_COMPLETE").source())
+
+
+group.add_command(replay)
 
 
 def _show(found: dict[str, Any], as_json: bool, table: Any) -> None:

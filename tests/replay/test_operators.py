@@ -82,11 +82,11 @@ def test_a_fact_that_was_lost_on_the_way_is_found_and_heard_once(platform: Platf
 
     _, shown = _caravan(platform, "fill", "order", "--type", "PriceChanged")
     assert [one.get("about") for one in shown] == [f"product/{product_id}", None]
-    _, (filled,) = _caravan(platform, "fill", "order", "--yes")
+    _, (filled,) = _caravan(platform, "fill", "order", "--why", "lost with a broker")
     assert (filled["handled"], filled["kept"], _price(platform, sku)) == (1, 0, 2000)
 
     spoke = {name: inspect.last_position(store) for name, store in platform.stores.items()}
-    _, (again,) = _caravan(platform, "fill", "order", "--yes")
+    _, (again,) = _caravan(platform, "fill", "order", "--why", "lost with a broker")
     platform.settle()
     assert again["handled"] == 0
     assert {name: inspect.last_position(store) for name, store in platform.stores.items()} == spoke
@@ -115,10 +115,16 @@ def test_a_damaged_projection_is_seen_rebuilt_and_put_in_its_place(platform: Pla
 
     code, (seen,) = _caravan(platform, "rebuild", "order.market")
     assert (code, seen["different"], seen["swapped"], _price(platform, sku)) == (1, ["offer"], False, 1)
-    code, (done,) = _caravan(platform, "rebuild", "order.market", "--swap")
+    code, (done,) = _caravan(platform, "rebuild", "order.market", "--swap", "--why", "a bad disk")
     assert (code, done["swapped"], _price(platform, sku)) == (0, True, 1000)
     assert _caravan(platform, "rebuild", "order.market")[1][0]["different"] == []
     assert inspect.last_position(platform.stores["order"]) == before
+
+
+def test_nothing_is_put_in_its_place_without_a_reason(platform: Platform) -> None:
+    done = CliRunner().invoke(replay, ["rebuild", "order.market", "--swap"], obj=platform)
+
+    assert (done.exit_code, "--swap needs --why" in done.output) == (2, True)
 
 
 @pytest.mark.parametrize("name", sorted(PROJECTIONS))

@@ -42,7 +42,7 @@ def replay() -> None:
 @click.option("--type", "types", multiple=True, help="Only facts of this name, e.g. PaymentConfirmed.")
 @click.option("--since", type=MOMENTS, help="Only facts said then or later (UTC).")
 @click.option("--until", type=MOMENTS, help="Only facts said then or earlier (UTC).")
-@click.option("--yes", is_flag=True, help="Fill them; otherwise they are only shown.")
+@click.option("--why", default="", help="Fill them; stands in the audit trail. Without it they are only shown.")
 @click.pass_obj
 def fill(
     platform: Stores,
@@ -51,14 +51,14 @@ def fill(
     types: tuple[str, ...],
     since: datetime | None,
     until: datetime | None,
-    yes: bool,
+    why: str,
 ) -> None:
     """Hand SERVICE the facts that it never heard; those of the same aggregate before them come along."""
     wanted = Wanted(order_no, types, _utc(since), _utc(until))
     node, whole = platform.nodes[service], fleet.member(service).service
     found = filling.gaps(node, whole, platform.stores, wanted)
-    if yes:
-        _show(asdict(filling.fill(node, whole, found, f"cli:{getpass.getuser()}")))
+    if why:
+        _show(asdict(filling.fill(node, whole, found, _me(), why)))
         return
     for one in found.missing:
         _show({"said": one.said, "fact": one.fact.routing_key, "about": one.fact.agg, "event_id": one.fact.event_id})
@@ -68,14 +68,21 @@ def fill(
 @replay.command("rebuild")
 @click.argument("projection", type=click.Choice(sorted(PROJECTIONS)))
 @click.option("--swap", is_flag=True, help="Put the rebuilt tables in place; otherwise they are only compared.")
+@click.option("--why", default="", help="Stands in the audit trail; needed with --swap.")
 @click.pass_obj
-def rebuild_one(platform: Stores, projection: str, swap: bool) -> None:
+def rebuild_one(platform: Stores, projection: str, swap: bool, why: str) -> None:
     """Build PROJECTION anew beside the old one, and compare. Ends with 1 when they differ and were not swapped."""
     node = platform.nodes[PROJECTIONS[projection].service]
-    done = rebuild(node, projection, platform.stores, swap=swap)
+    if swap and not why:
+        raise click.UsageError("--swap needs --why")
+    done = rebuild(node, projection, platform.stores, swap=swap, actor=_me(), why=why)
     _show(asdict(done))
     if done.problems or (done.different and not done.swapped):
         raise SystemExit(1)
+
+
+def _me() -> str:
+    return f"cli:{getpass.getuser()}"
 
 
 def _utc(moment: datetime | None) -> datetime | None:

@@ -11,16 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-import sqlalchemy as sa
-
 from deploy.ops.replay.logs import Heard, Stores, Wanted, read, read_order
 from shared.kernel import clock
 from shared.messaging import consumer as door
 from shared.messaging.consumer import Consumer
 from shared.messaging.housekeeping import INBOX_DAYS
 from shared.runtime.service import Service
-from shared.storage import inspect
-from shared.storage.types import audit
+from shared.storage import inspect, trust
 from shared.storage.unit_of_work import Node
 
 BATCH = 50
@@ -66,13 +63,14 @@ def gaps(node: Node, service: Service, stores: Stores, wanted: Wanted = Wanted()
     return Gaps(needed, too_old)
 
 
-def fill(node: Node, service: Service, found: Gaps, actor: str) -> Filled:
+def fill(node: Node, service: Service, found: Gaps, actor: str, why: str) -> Filled:
     """Hand the missing facts to the service's own handlers, on its own store. Safe to repeat, and while it works."""
     consumer = Consumer(node, service.on)
+    if found.missing:  # noted first: what dies half-way was begun
+        thing = f"{len(found.missing)} from {found.missing[0].fact.event_id}"
+        node.run(lambda tx: trust.note_change(tx, actor, "replay.fill", thing, "", why))
     for start in range(0, len(found.missing), BATCH):
-        some = found.missing[start : start + BATCH]
-        consumer.handle([door.read(one.fact.body) for one in some])
-        _note(node, actor, f"{len(some)} from {some[0].fact.event_id}")
+        consumer.handle([door.read(one.fact.body) for one in found.missing[start : start + BATCH]])
     handled = inspect.heard(node.database, service.on.consumer, [one.fact.event_id for one in found.missing])
     return Filled(len(handled), len(found.missing) - len(handled), found.too_old)
 
@@ -82,9 +80,3 @@ def _unheard(node: Node, service: Service, page: Sequence[Heard]) -> list[Heard]
     known = set(inspect.heard(node.database, service.on.consumer, ids))
     known |= inspect.kept(node.database, service.on.consumer, ids)
     return [one for one in page if one.fact.event_id not in known]
-
-
-def _note(node: Node, actor: str, what: str) -> None:
-    row = {"at": clock.machine_now(), "actor": actor[:64], "action": "replay.fill", "object": what[:128]}
-    with node.database.begin() as connection:
-        connection.execute(sa.insert(audit).values(**row, result="done", request_id=""))

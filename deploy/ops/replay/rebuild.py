@@ -23,7 +23,7 @@ from shared.contracts.shipping import FreightTemplateChanged
 from shared.kernel.errors import NotFound
 from shared.messaging.subscriptions import Subscriptions
 from shared.runtime.service import Service
-from shared.storage import copies, inspect
+from shared.storage import copies, inspect, trust
 from shared.storage.copies import Tables
 from shared.storage.unit_of_work import Node
 
@@ -81,8 +81,11 @@ class Rebuilt:
     swapped: bool
 
 
-def rebuild(node: Node, name: str, stores: Stores, *, swap: bool = False) -> Rebuilt:
-    """See the module. Not swapped if a fact could not be handled. Raises NoSuchProjection."""
+def rebuild(node: Node, name: str, stores: Stores, *, swap: bool = False, actor: str = "", why: str = "") -> Rebuilt:
+    """See the module. Not swapped if a fact could not be handled. `actor` and `why` stand in the audit trail of a swap.
+
+    Raises NoSuchProjection.
+    """
     if name not in PROJECTIONS:
         raise NoSuchProjection(projection=name)
     projection = PROJECTIONS[name]
@@ -90,7 +93,8 @@ def rebuild(node: Node, name: str, stores: Stores, *, swap: bool = False) -> Reb
     beside = _Beside(projection, service, stores)
     try:
         beside.catch_up()
-        with node.database.begin() as connection:
+        with node.transaction() as tx:
+            connection = tx.connection
             if swap:
                 _hold(connection, projection)
             beside.catch_up()
@@ -100,6 +104,7 @@ def rebuild(node: Node, name: str, stores: Stores, *, swap: bool = False) -> Reb
             swapped = swap and not problems
             if swapped:
                 copies.put(connection, projection.of(service), new)
+                trust.note_change(tx, actor, "replay.rebuild", name, "", why)
         heard = inspect.heard(node.database, service.on.consumer, list(beside.heard))
         return Rebuilt(
             len(beside.heard), copies.checksum(old), copies.checksum(new), _differing(old, new),
