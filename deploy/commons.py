@@ -5,7 +5,6 @@ production, the sandbox.
 from __future__ import annotations
 
 import hmac
-import os
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -102,13 +101,10 @@ def create_app(
 
 
 def create_commons() -> Flask:
-    """The application of a deployment that is described by the JSON file which CARAVAN_OPS_FILE names, if it does."""
-    file = os.environ.get("CARAVAN_OPS_FILE", "")
-    if not file:
-        return create_app()
+    """The application of a deployment, which operates it where the environment describes it (see `deploy.ops`)."""
     from deploy.ops.platform import Platform
 
-    return create_app(platform=Platform.described(Path(file).read_bytes()))
+    return create_app(platform=Platform.in_environment())
 
 
 def create_sandbox(file: str) -> Flask:

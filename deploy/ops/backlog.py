@@ -79,4 +79,4 @@ def heard_of(store: Database, consumer: str, event_ids: Sequence[str]) -> dict[s
         marks = sa.select(inbox.c.event_id, inbox.c.at).where(
             inbox.c.consumer == consumer, inbox.c.event_id.in_(event_ids)
         )
-        return found | dict(connection.execute(marks).tuples().all())
+        return found | dict(connection.execute(marks).all())

@@ -1,13 +1,14 @@
 """The platform as operators' tools see it: every service's node and, where there is one, the broker.
 
-Described by a JSON file, `{stores, vaults, shards, broker, management}`: addresses by service, `shards` by service,
-`broker` an AMQP URL that may declare for all, `management` the root of the broker's HTTP API with name and password and
-its virtual host as path. The stack writes it; elsewhere it is written by whoever knows the passwords. The embedded
-mode needs none: its folder says it all.
+Described by JSON (CARAVAN_OPS, or the file CARAVAN_OPS_FILE), `{stores, shards, broker, management}`: `stores` and
+`shards` by service, `broker` an AMQP URL that may declare for all, `management` the root of the broker's HTTP API with
+name and password and its virtual host as path. The stack writes it; elsewhere whoever knows the passwords does. The
+embedded mode needs none: its folder says it all.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +29,7 @@ NO_VAULT = "sqlite://"
 
 
 class Described(msgspec.Struct):
-    """The file's content."""
+    """The JSON."""
 
     stores: dict[str, str]
     shards: dict[str, int] = {}
@@ -71,7 +72,7 @@ class Platform:
 
     @classmethod
     def described(cls, text: bytes) -> Self:
-        """From the file's content. Raises BadSettings when it names no store for one of the services."""
+        """From the JSON. Raises BadSettings when it names no store for one of the services."""
         try:
             given = msgspec.json.decode(text, type=Described)
         except msgspec.MsgspecError as error:
@@ -81,6 +82,14 @@ class Platform:
             raise BadSettings(f"the description of the platform names no store of {', '.join(missing)}")
         nodes = {one.name: Node(Settings(one.name, given.stores[one.name], NO_VAULT, pool_size=2)) for one in FLEET}
         return cls(nodes, given.shards, given.broker, given.management)
+
+    @classmethod
+    def in_environment(cls) -> Self | None:
+        """As CARAVAN_OPS says, or the file that CARAVAN_OPS_FILE names; None without. Raises BadSettings."""
+        file, text = os.environ.get("CARAVAN_OPS_FILE", ""), os.environ.get("CARAVAN_OPS", "")
+        if file:
+            return cls.described(Path(file).read_bytes())
+        return cls.described(text.encode()) if text else None
 
     @classmethod
     def in_folder(cls, home: Path) -> Self:

@@ -18,13 +18,14 @@ from shared.storage.types import event_log
 from shared.telemetry import metrics
 
 SECOND_LOOK = 2.0
+"""Seconds between the two."""
 
 
-def live(stores: Stores, number: str = "", second_look: float = SECOND_LOOK) -> list[Verdict]:
+def live(stores: Stores, number: str = "") -> list[Verdict]:
     """All verdicts, of everything or of what has to do with one order or group."""
     found = _concerning(stores, number, recompute(stores))
     if any(verdict.breaches for verdict in found):
-        clock.pause(second_look)
+        clock.pause(SECOND_LOOK)
         again = {verdict.number: set(verdict.breaches) for verdict in recompute(stores)}
         found = [_kept(verdict, again[verdict.number]) for verdict in found]
     if not number:

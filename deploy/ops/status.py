@@ -122,7 +122,7 @@ def _calls(database: Database) -> Report:
 def _kept(database: Database) -> dict[str, int]:
     with database.read() as connection:
         rows = connection.execute(sa.select(inbox_retry.c.status, sa.func.count()).group_by(inbox_retry.c.status))
-        return dict.fromkeys(STATUSES, 0) | dict(rows.tuples().all())
+        return dict.fromkeys(STATUSES, 0) | dict(rows.all())
 
 
 def _worries(platform: Platform, report: Report, waits: Backlog) -> list[str]:

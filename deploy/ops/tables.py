@@ -69,7 +69,7 @@ def timeline(found: Report) -> None:
     branches: dict[str, Tree] = {}
     for fact in found["facts"]:
         cause = fact["causation_id"]
-        label = f"{_moment(fact['told_at'])} {fact['publisher']} {fact['fact'].split('.')[2]} [{fact['subject']}]"
+        label = f"{_moment(fact['told_at'])} {fact['publisher']} {fact['fact']} [{fact['subject']}]"
         why = "" if cause in known else f" < {cause.split(':')[0] if ':' in cause else 'another flow'}"
         parent = branches.get(cause, tree)
         branch = branches[fact["event_id"]] = parent.add(escape(label + why))

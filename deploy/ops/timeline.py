@@ -101,7 +101,7 @@ def _mark(platform: Platform, facts: list[Report], letters: list[Report]) -> Non
     for name, database in platform.stores.items():
         with database.read() as connection:
             heard = sa.select(inbox.c.event_id, inbox.c.at).where(inbox.c.consumer == name, inbox.c.event_id.in_(ids))
-            marks = dict(connection.execute(heard).tuples().all())
+            marks = dict(connection.execute(heard).all())
         for fact in facts:
             for hearing in fact["heard_by"]:
                 if hearing["service"] == name:

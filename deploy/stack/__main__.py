@@ -41,7 +41,7 @@ def main(home: Path | None, port: int, scale: dict[str, int], keep: bool | None)
         click.echo(f"Started in {seconds:.0f} s; logs in {said['logs']}")
         email, password = stack.operator
         click.echo(f"Operator: {email} / {password}")
-        click.echo(f"Caravan answers on {stack.url}")
+        click.echo(f"Caravan answers on {stack.url}; see how it is with ./caravan --home {stack.home} status")
         while not stop.wait(2):
             for name, job in stack.jobs.items():
                 if not job.running:

@@ -128,7 +128,7 @@ def owners(database: Database, prefix: str = "") -> dict[str, str]:
             .where(lease.c.name.startswith(prefix), lease.c.owner != "", lease.c.until > _now(database, connection))
             .order_by(lease.c.name)
         )
-        return dict(rows.tuples().all())
+        return dict(rows.all())
 
 
 def forget_workers(database: Database) -> None:
