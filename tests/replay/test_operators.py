@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from unittest import mock
 
 import pytest
@@ -16,6 +18,7 @@ from deploy.ops.replay import replay
 from deploy.ops.replay.logs import read
 from deploy.ops.replay.newcomer import Newcomer, bootstrap, join
 from deploy.ops.replay.rebuild import PROJECTIONS
+from deploy.replay.world import World
 from shared.contracts.account import SellerApproved
 from shared.contracts.catalog import PriceChanged, ProductListed, SkuOffer
 from shared.kernel.clock import machine_now
@@ -23,6 +26,7 @@ from shared.kernel.ids import new_id
 from shared.kernel.settings import Settings
 from shared.messaging.consumer import Consumer
 from shared.storage import copies, inspect
+from shared.storage.database import Database
 from shared.storage.types import inbox, kit, outbox
 from shared.storage.unit_of_work import Node
 
@@ -30,7 +34,27 @@ MARKET = PROJECTIONS["order.market"]
 ORDER = fleet.member("order").service
 
 
-def _sell(platform: Platform, skus: int = 3) -> tuple[str, str]:
+@dataclass
+class Nodes:
+    """A world's services as an operator's tool holds them."""
+
+    nodes: dict[str, Node]
+    settle: Callable[[], None]
+
+    @property
+    def stores(self) -> dict[str, Database]:
+        return {name: node.database for name, node in self.nodes.items()}
+
+
+@pytest.fixture
+def nodes(world: World) -> Iterator[Nodes]:
+    found = {name: Node(Settings(name, store.url, "sqlite://")) for name, store in world.stores.items()}
+    yield Nodes(found, world.settle)
+    for node in found.values():
+        node.close()
+
+
+def _sell(platform: Platform | Nodes, skus: int = 3) -> tuple[str, str]:
     """A shop and a product, told by those whose word it is. Answers the product's id and its first SKU."""
     seller_id, product_id = new_id(), new_id()
     approved = SellerApproved(
@@ -54,13 +78,13 @@ def _reprice(platform: Platform, product_id: str, sku: str, price: int) -> None:
     platform.nodes["catalog"].run(lambda tx: tx.emit(changed))
 
 
-def _price(platform: Platform, sku: str) -> int:
+def _price(platform: Platform | Nodes, sku: str) -> int:
     with platform.stores["order"].read() as connection:
         offer = ORDER.metadata.tables["offer"]
         return int(connection.execute(sa.select(offer.c.price).where(offer.c.sku == sku)).scalar_one())
 
 
-def _caravan(platform: Platform, *words: str) -> tuple[int, list[dict]]:
+def _caravan(platform: Platform | Nodes, *words: str) -> tuple[int, list[dict]]:
     done = CliRunner().invoke(replay, list(words), obj=platform, catch_exceptions=False)
     return done.exit_code, [json.loads(line) for line in done.output.splitlines()]
 
@@ -105,20 +129,21 @@ def _wait_until_published(platform: Platform) -> None:
                 return
 
 
-def test_a_damaged_projection_is_seen_rebuilt_and_put_in_its_place(platform: Platform, shop) -> None:
-    _, sku = shop
-    assert _caravan(platform, "rebuild", "order.market")[0] == 0
+def test_a_damaged_projection_is_seen_rebuilt_and_put_in_its_place(nodes: Nodes) -> None:
+    _, sku = _sell(nodes)
+    nodes.settle()
+    assert _caravan(nodes, "rebuild", "order.market")[0] == 0
     offer = ORDER.metadata.tables["offer"]
-    with platform.stores["order"].begin() as connection:
+    with nodes.stores["order"].begin() as connection:
         connection.execute(offer.update().where(offer.c.sku == sku).values(price=1))
-    before = inspect.last_position(platform.stores["order"])
+    before = inspect.last_position(nodes.stores["order"])
 
-    code, (seen,) = _caravan(platform, "rebuild", "order.market")
-    assert (code, seen["different"], seen["swapped"], _price(platform, sku)) == (1, ["offer"], False, 1)
-    code, (done,) = _caravan(platform, "rebuild", "order.market", "--swap", "--why", "a bad disk")
-    assert (code, done["swapped"], _price(platform, sku)) == (0, True, 1000)
-    assert _caravan(platform, "rebuild", "order.market")[1][0]["different"] == []
-    assert inspect.last_position(platform.stores["order"]) == before
+    code, (seen,) = _caravan(nodes, "rebuild", "order.market")
+    assert (code, seen["different"], seen["swapped"], _price(nodes, sku)) == (1, ["offer"], False, 1)
+    code, (done,) = _caravan(nodes, "rebuild", "order.market", "--swap", "--why", "a bad disk")
+    assert (code, done["swapped"], _price(nodes, sku)) == (0, True, 1000)
+    assert _caravan(nodes, "rebuild", "order.market")[1][0]["different"] == []
+    assert inspect.last_position(nodes.stores["order"]) == before
 
 
 def test_nothing_is_put_in_its_place_without_a_reason(platform: Platform) -> None:
