@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from shared.kernel import clock
 from shared.messaging.housekeeping import INBOX_DAYS
-from shared.storage.database import Database
+from shared.storage.database import Database, is_infrastructure
 from shared.storage.types import event_log, inbox, inbox_retry
 
 CHUNK = 500
@@ -24,10 +24,12 @@ MOST = 20_000
 
 @dataclass(frozen=True)
 class Backlog:
-    """`waiting` facts, the oldest told at `oldest` (machine time; None when nothing waits)."""
+    """`waiting` facts, the oldest told at `oldest` (machine time; None when nothing waits); `unread` are publishers
+    whose logs could not be read."""
 
     waiting: int
     oldest: datetime | None
+    unread: tuple[str, ...] = ()
 
     @property
     def age(self) -> float:
@@ -37,13 +39,17 @@ class Backlog:
 
 def backlog(stores: Mapping[str, Database], consumer: str, bindings: Sequence[str]) -> Backlog:
     """What `consumer` has neither handled nor kept of the facts it is bound to."""
-    waiting, oldest = 0, None
+    times: list[datetime] = []
+    unread = []
     for publisher in sorted({key.split(".")[0] for key in bindings} & stores.keys()):
         keys = [key for key in bindings if key.startswith(f"{publisher}.")]
-        for event_times in _unheard(stores[publisher], stores[consumer], consumer, keys):
-            waiting += 1
-            oldest = event_times if oldest is None else min(oldest, event_times)
-    return Backlog(waiting, oldest)
+        try:
+            times += _unheard(stores[publisher], stores[consumer], consumer, keys)
+        except Exception as error:
+            if not is_infrastructure(error):
+                raise
+            unread.append(publisher)
+    return Backlog(len(times), min(times, default=None), tuple(unread))
 
 
 def _unheard(log: Database, store: Database, consumer: str, keys: Sequence[str]) -> list[datetime]:

@@ -44,7 +44,7 @@ def status(platform: Platform) -> list[Report]:
         except Exception as error:
             if not is_infrastructure(error):
                 raise
-            found.append({"service": one.name, "away": True, "worries": ["a store it needs does not answer"]})
+            found.append({"service": one.name, "away": True, "worries": ["its store does not answer"]})
     return found
 
 
@@ -140,6 +140,7 @@ def _worries(platform: Platform, report: Report, waits: Backlog) -> list[str]:
         (report["calls"]["failing"] > 0, f"{report['calls']['failing']} outside calls fail and are tried again"),
         (report["kept"]["failed"] > 0, f"{report['kept']['failed']} messages fail and are tried again"),
         (report["kept"]["dead"] > 0, f"{report['kept']['dead']} dead letters wait for a decision"),
+        (bool(waits.unread), f"what {', '.join(waits.unread)} told could not be read"),
         (queue.get("lost_sight", 0) > 0, "the broker cannot deliver its dead letters"),
         (not platform.embedded and report["queue"] is None, "the broker's management interface was not reached"),
     )  # fmt: skip

@@ -1,9 +1,8 @@
-"""The command line of a service, ``python -m services.<name> …``: work, migrate, topology, openapi, dead-letters."""
+"""The command line of a service, ``python -m services.<name> …``: work, migrate, topology, openapi."""
 
 from __future__ import annotations
 
 import dataclasses
-import getpass
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -14,15 +13,12 @@ import msgspec
 from shared.kernel import settings as configuration
 from shared.kernel.errors import Refusal
 from shared.kernel.settings import BadSettings, Settings
-from shared.messaging.dead_letters import PER_SECOND, DeadLetters
 from shared.runtime import catalogue
 from shared.runtime.service import Service
 from shared.storage.database import Database
 from shared.storage.migrate import migrate_vault
 from shared.storage.unit_of_work import Node
 from shared.telemetry import logs
-
-OPEN_STATUSES = ("dead", "failed", "held", "early", "started")
 
 
 def main(service: Service, extra_commands: Iterable[click.Command] = ()) -> None:
@@ -72,7 +68,6 @@ def commands(service: Service) -> click.Group:
         node = _node(service, configuration.load(service.name))
         click.echo(_json(create_app(service, node).extensions["caravan.openapi"]()))
 
-    group.add_command(_dead_letters(service))
     return group
 
 
@@ -108,65 +103,10 @@ def _migrate(service: Service, settings: Settings) -> None:
             database.close()
 
 
-def _dead_letters(service: Service) -> click.Group:
-    @click.group("dead-letters")
-    def group() -> None:
-        """Messages that were not handled: look at them, try them again, give up on them. Noted in the audit trail."""
-
-    def letters() -> DeadLetters:
-        return DeadLetters(
-            _node(service, configuration.load(service.name)), service.on.consumer, f"cli:{getpass.getuser()}"
-        )
-
-    @group.command("list")
-    @click.option("--status", type=click.Choice(OPEN_STATUSES), multiple=True, default=("dead",), show_default=True)
-    @click.option("--type", "kind", default="", help="Part of the fact's type.")
-    @click.option("--reason", default="", help="Exactly this reason, e.g. schema, failed, crash_loop.")
-    @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
-    @click.option("--after", type=int, default=0, help="Only rows with a higher number.")
-    def show_list(status: tuple[str, ...], kind: str, reason: str, limit: int, after: int) -> None:
-        """List kept messages, oldest first, one JSON object a line."""
-        for row in letters().rows(statuses=status, kind=kind, reason=reason, limit=limit, after=after):
-            click.echo(_json(row, lines=True))
-
-    @group.command()
-    @click.argument("no", type=int)
-    def show(no: int) -> None:
-        """Show one message as it came."""
-        click.echo(_json(letters().show(no)))
-
-    @group.command()
-    @click.argument("no", type=int, nargs=-1)
-    @click.option("--type", "kind", default="", help="All dead ones whose type has this part.")
-    @click.option("--reason", default="", help="All dead ones of this reason.")
-    @click.option("--per-second", type=click.FloatRange(0.1, 1000), default=PER_SECOND, show_default=True)
-    def retry(no: tuple[int, ...], kind: str, reason: str, per_second: float) -> None:
-        """Try messages again: those with these numbers, or all dead ones that match."""
-        if not no and not (kind or reason):
-            raise click.UsageError("name numbers, --type or --reason")
-        ours = letters()
-        numbers = list(no)
-        if kind or reason:
-            numbers += [row["no"] for row in ours.rows(kind=kind, reason=reason, limit=1000)]
-        click.echo(f"{ours.retry(numbers, per_second=per_second)} to be tried again")
-
-    @group.command()
-    @click.argument("no", type=int, nargs=-1, required=True)
-    def discard(no: tuple[int, ...]) -> None:
-        """Give up on messages: they are never handled, and what waits behind them goes on."""
-        ours = letters()
-        for one in no:
-            ours.discard(one)
-        click.echo(f"{len(no)} discarded")
-
-    return group
-
-
 def _node(service: Service, settings: Settings) -> Node:
     logs.configure(service.name)
     return Node(settings)
 
 
-def _json(thing: Any, *, lines: bool = False) -> str:
-    text = msgspec.json.encode(thing)
-    return (text if lines else msgspec.json.format(text)).decode()
+def _json(thing: Any) -> str:
+    return msgspec.json.format(msgspec.json.encode(thing)).decode()

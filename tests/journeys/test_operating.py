@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -152,6 +153,25 @@ def test_what_is_being_tried_cannot_be_edited_under_a_workers_hands(poisoned: Pl
         poisoned, "dead-letters", "edit", f"support-{first.no}", "--message", "-", "--why", WHY, input="{}"
     )
     assert type(refused.exception).__name__ == "NotDead"
+
+
+def test_a_store_that_is_away_is_named_and_the_others_are_shown(platform: Platform, tmp_path: Path) -> None:
+    stores = {name: node.settings.database_url for name, node in platform.nodes.items()}
+    gone = stores | {"payment": "postgresql+psycopg://nobody:nothing@127.0.0.1:1/payment"}
+    file = tmp_path / "ops.json"
+    file.write_text(json.dumps({"stores": gone}))
+    found = {
+        one["service"]: one
+        for one in told(CliRunner().invoke(group, ["--file", str(file), "status", "--json"]))["items"]
+    }
+    assert found["payment"] == {"service": "payment", "away": True, "worries": ["its store does not answer"]}
+    assert found["order"]["worries"] == ["what payment told could not be read"]
+    assert found["account"]["worries"] == []
+
+    del gone["support"]
+    file.write_text(json.dumps({"stores": gone}))
+    refused = CliRunner().invoke(group, ["--file", str(file), "status"])
+    assert "names no store of support" in str(refused.exception)
 
 
 @pytest.mark.parametrize("grounds", ["platform"], indirect=True)
