@@ -14,17 +14,21 @@ from click.testing import CliRunner
 
 from deploy import fleet
 from deploy.embedded import Platform
+from deploy.ops.invariants import recompute
 from deploy.ops.replay import replay
 from deploy.ops.replay.logs import read
-from deploy.ops.replay.newcomer import Newcomer, bootstrap, join
+from deploy.ops.replay.newcomer import Newcomer, bootstrap, declared_at, join
 from deploy.ops.replay.rebuild import PROJECTIONS
 from deploy.replay.world import World
+from deploy.stack import Stack
 from shared.contracts.account import SellerApproved
 from shared.contracts.catalog import PriceChanged, ProductListed, SkuOffer
 from shared.kernel.clock import machine_now
 from shared.kernel.ids import new_id
 from shared.kernel.settings import Settings
 from shared.messaging.consumer import Consumer
+from shared.messaging.consumer import read as message
+from shared.messaging.rabbit.topology import channel, dlq_name, inbox_exchange, queue_name
 from shared.storage import copies, inspect
 from shared.storage.database import Database
 from shared.storage.types import inbox, kit, outbox
@@ -50,6 +54,8 @@ class Nodes:
 def nodes(world: World) -> Iterator[Nodes]:
     found = {name: Node(Settings(name, store.url, "sqlite://")) for name, store in world.stores.items()}
     yield Nodes(found, world.settle)
+    world.settle()
+    assert [str(verdict) for verdict in recompute(world.stores) if verdict.breaches] == []
     for node in found.values():
         node.close()
 
@@ -71,7 +77,7 @@ def _sell(platform: Platform | Nodes, skus: int = 3) -> tuple[str, str]:
     return product_id, offers[0].sku
 
 
-def _reprice(platform: Platform, product_id: str, sku: str, price: int) -> None:
+def _reprice(platform: Platform | Nodes, product_id: str, sku: str, price: int) -> None:
     changed = PriceChanged(
         product_id=product_id, seller_id="s", sku=sku, old=1, new=price, currency="CNY", from_at=machine_now()
     )
@@ -121,7 +127,7 @@ def _deaf_for(order: Consumer, handle):
     return lambda self, messages, *guard: None if self is order else handle(self, messages, *guard)
 
 
-def _wait_until_published(platform: Platform) -> None:
+def _wait_until_published(platform: Platform | Nodes) -> None:
     """Not `settle`: a fact that is lost is never at rest."""
     while True:
         with platform.stores["catalog"].read() as connection:
@@ -160,52 +166,91 @@ def test_every_projection_can_be_rebuilt_to_what_it_is(platform: Platform, shop,
     assert (code, seen["different"], seen["problems"]) == (0, [], [])
 
 
-def test_a_newcomer_catches_up_under_load_and_holds_what_its_peer_holds(platform: Platform, shop) -> None:
-    product_id, sku = shop
+@dataclass
+class Bus:
+    """How a newcomer hears, in either world."""
+
+    bind: Callable[[Newcomer], None]
+    deliver: Callable[[Newcomer], int]
+    """Bring what waits in its queue; answers how much."""
+    leave: Callable[[Newcomer], None]
+
+
+@pytest.fixture
+def bus(world: World) -> Bus:
+    if isinstance(world.grounds, Platform):
+        publisher = world.grounds.dispatcher.relays[0].publisher
+
+        def leave(newcomer: Newcomer) -> None:
+            publisher.consumers[:] = [one for one in publisher.consumers if one[0] is not newcomer]
+
+        return Bus(join(world.grounds.dispatcher), lambda _: 0, leave)
+    assert isinstance(world.grounds, Stack)
+    url, queue, inbox_of = world.grounds.rabbit.amqp_url(), queue_name("newcomer", 0), inbox_exchange("newcomer")
+
+    def deliver(newcomer: Newcomer) -> int:
+        with channel(url, "test") as on:
+            for count, (method, _, body) in enumerate(on.consume(queue, inactivity_timeout=1.0)):
+                if method is None:
+                    return count
+                newcomer.handle([message(body)])
+                on.basic_ack(method.delivery_tag)
+        return 0
+
+    def leave_broker(_: Newcomer) -> None:
+        with channel(url, "test") as on:
+            on.exchange_delete(inbox_of)
+            on.queue_delete(queue)
+            on.queue_delete(dlq_name("newcomer"))
+
+    return Bus(declared_at(url), deliver, leave_broker)
+
+
+def test_a_newcomer_catches_up_under_load_and_holds_what_its_peer_holds(nodes: Nodes, bus: Bus) -> None:
+    product_id, sku = _sell(nodes)
     node = Node(Settings(service="newcomer", database_url="sqlite://", vault_url="sqlite://", env="test"))
     kit.create_all(node.database.engine)
     ORDER.metadata.create_all(node.database.engine)
     newcomer = Newcomer(node, MARKET.on(ORDER))
     newcomer.on.consumer = "newcomer"
-    bind, joined, go_on = join(platform.dispatcher), threading.Event(), threading.Event()
+    joined, go_on = threading.Event(), threading.Event()
 
     def trade() -> None:
         for price in range(5000, 5060):
-            _reprice(platform, product_id, sku, price)
+            _reprice(nodes, product_id, sku, price)
             if price == 5020:
                 joined.wait(30)
             if price == 5040:
                 go_on.set()
 
     def bind_in_the_middle(one: Newcomer) -> None:
-        bind(one)
+        bus.bind(one)
         joined.set()
         go_on.wait(30)
 
     def catch_up(stores: dict) -> int:
         """The logs are read to their end, and before the newcomer is live somebody says one thing more."""
         count = Newcomer.catch_up(newcomer, stores)
-        _reprice(platform, product_id, f"{product_id}-1", 7777)
-        _wait_until_published(platform)
+        _reprice(nodes, product_id, f"{product_id}-1", 7777)
+        _wait_until_published(nodes)
         return count
 
     load = threading.Thread(target=trade)
     load.start()
     with mock.patch.object(newcomer, "catch_up", catch_up):
-        from_logs, aside = bootstrap(newcomer, platform.stores, bind_in_the_middle)
+        from_logs, aside = bootstrap(newcomer, nodes.stores, bind_in_the_middle)
     load.join()
-    platform.settle()
+    nodes.settle()
     try:
         assert from_logs > 40
-        assert aside > 0
-        assert _price(platform, sku) == 5059
-        held = [copies.checksum(copies.copy(one.database, MARKET.of(ORDER))) for one in (node, platform.nodes["order"])]
-        assert held[0] == held[1]
-        told = {one.fact.event_id for one in read(platform.stores, newcomer.on.bindings())}
+        assert aside + bus.deliver(newcomer) > 0
+        assert _price(nodes, sku) == 5059
+        told = {one.fact.event_id for one in read(nodes.stores, newcomer.on.bindings())}
         with node.database.read() as connection:
             assert set(connection.execute(sa.select(inbox.c.event_id)).scalars()) == told
+        held = [copies.checksum(copies.copy(one.database, MARKET.of(ORDER))) for one in (node, nodes.nodes["order"])]
+        assert held[0] == held[1]
         assert inspect.kept_rows(node.database) == []
     finally:
-        publisher = platform.dispatcher.relays[0].publisher
-        publisher.consumers[:] = [one for one in publisher.consumers if one[0] is not newcomer]
+        bus.leave(newcomer)
         node.close()

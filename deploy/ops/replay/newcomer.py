@@ -14,6 +14,7 @@ from deploy.ops.replay.logs import Stores, read
 from shared.messaging import consumer as door
 from shared.messaging.consumer import Consumer, Guard, Message
 from shared.messaging.embedded import Dispatcher, Subscribers
+from shared.messaging.rabbit import declare
 from shared.messaging.subscriptions import Subscriptions
 from shared.storage.unit_of_work import Node
 
@@ -60,7 +61,11 @@ class Newcomer(Consumer):
 
 
 def bootstrap(newcomer: Newcomer, stores: Stores, bind: Callable[[Newcomer], None]) -> tuple[int, int]:
-    """`bind` makes the bus deliver to it. Answers how many facts the logs held and how many were set aside."""
+    """`bind` makes the bus keep or deliver what it is to hear: `join` or `declared_at`. With a broker what arrives
+    waits in the queue, so nothing is set aside, and workers are started afterwards.
+
+    Answers how many facts the logs held and how many were set aside.
+    """
     bind(newcomer)
     return newcomer.catch_up(stores), newcomer.go_live()
 
@@ -74,3 +79,8 @@ def join(dispatcher: Dispatcher) -> Callable[[Newcomer], None]:
             publisher.consumers.append((newcomer, frozenset(newcomer.on.bindings())))
 
     return bind
+
+
+def declared_at(broker_url: str, shards: int = 1) -> Callable[[Newcomer], None]:
+    """How a consumer is bound at a broker. The URL's user must be allowed to declare."""
+    return lambda newcomer: declare(broker_url, newcomer.on.consumer, newcomer.on.bindings(), shards)
