@@ -146,8 +146,11 @@ def _compared(platform: Platform, service: str, there: _Found) -> Difference:
         elif (exchanges[name]["type"], exchanges[name].get("arguments", {})) != (kind, arguments):
             difference.altered.append(f"exchange {name} has another type or other arguments")
     difference.missing += [f"binding {_named(one)}" for one in sorted(wanted_bindings - bindings)]
-    ours = {one for one in bindings if one[1] == inbox or one[0] == inbox}
-    difference.surplus += [f"binding {_named(one)}" for one in sorted(ours - wanted_bindings)]
+    # The worst of all: the exchange spreads facts over every queue it is bound to, whether or not anybody reads it.
+    unread = {one for one in bindings if one[0] == inbox} - wanted_bindings
+    difference.altered += [f"binding {_named(one)} leads facts to where no worker reads" for one in sorted(unread)]
+    unasked = {one for one in bindings if one[1] == inbox} - wanted_bindings
+    difference.surplus += [f"binding {_named(one)}" for one in sorted(unasked)]
     known = wanted_queues.keys()
     difference.surplus += [
         f"queue {name}" for name in sorted(there.queues) if name.startswith(f"{inbox}.") and name not in known

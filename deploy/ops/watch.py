@@ -36,11 +36,11 @@ class Watch:
 
     def _run(self) -> None:
         while True:
+            clock.pause(EVERY)  # at the start of a platform nothing is declared yet
             try:
                 self.look()
             except Exception as error:  # a store that is away; the watch outlives it
                 logs.get("ops").warning("watch_failed", why=repr(error)[:300])
-            clock.pause(EVERY)
 
     def look(self) -> None:
         """One look, unless another process takes them."""

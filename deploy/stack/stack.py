@@ -46,6 +46,11 @@ class Kept(msgspec.Struct):
     operator_password: str
     passwords: dict[str, str] = {}
     ports: dict[str, int] = {}
+    shards: dict[str, int] = {}
+
+    def spread(self, members: Sequence[Member], scale: Mapping[str, int]) -> None:
+        """A shard for each worker; never fewer than last time, for the queues are there and facts lie in them."""
+        self.shards |= {one.name: max(1, scale.get(one.name, 1), self.shards.get(one.name, 1)) for one in members}
 
 
 class Stack:
@@ -227,6 +232,7 @@ class Stack:
             (self.home / name).mkdir(exist_ok=True)
         (self.home / "secret").chmod(0o700)
         self.kept = self._recall()
+        self.kept.spread(self.members, self.scale)
         self._settled.clear()
         self.postgres = PostgresServer(self.home / "postgres", keep=self.keep, fsync=self.durable)
         self.rabbit = RabbitServer(self.home / "rabbit", keep=self.keep, users=stores.broker_users(self.members))
@@ -335,7 +341,7 @@ class Stack:
             "CARAVAN_VAULT_URL": vault,
             "CARAVAN_BROKER_URL": self.rabbit.amqp_url(one.name),
             "CARAVAN_SECRET": self.kept.secret,
-            "CARAVAN_SHARDS": str(max(1, self.scale.get(one.name, 1))),
+            "CARAVAN_SHARDS": str(self.kept.shards[one.name]),
             "CARAVAN_PUBLIC_URL": self.url,
             "CARAVAN_PROVIDER_URL": f"http://127.0.0.1:{self._port('provider')}",
             "CARAVAN_PROVIDER_SECRET": self.kept.sandbox_key,
@@ -348,7 +354,7 @@ class Stack:
         """What operators' tools must know."""
         return Described(
             stores={one.name: self.urls[one.name] for one in self.members},
-            shards={one.name: max(1, self.scale.get(one.name, 1)) for one in self.members},
+            shards={one.name: self.kept.shards[one.name] for one in self.members},
             broker=self.rabbit.amqp_url(),
             management=f"{self.rabbit.management_url}/{self.rabbit.vhost}",
         )

@@ -1,5 +1,6 @@
 """The compose file and what stands beside it agree, and hold no secret that would work in production."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -42,6 +43,14 @@ def test_only_those_who_handle_personal_data_see_the_vault_and_only_account_writ
     role = {service: url.split("//")[-1].split(":")[0] for service, url in vaults.items() if url}
     reader = "vault_reader"
     assert role == {"account": "vault", "order": reader, "shipping": reader, "support": reader}
+
+
+def test_each_service_can_be_scaled_and_operators_look_where_its_facts_are(compose):
+    seen = json.loads(compose["services"]["commons"]["environment"]["CARAVAN_OPS"])
+    for service in SERVICES:
+        settings = compose["services"][f"{service}-worker"]["environment"]
+        assert int(settings["CARAVAN_SHARDS"]) == seen["shards"][service] > 1
+        assert settings["CARAVAN_DATABASE_URL"] == seen["stores"][service]
 
 
 def test_both_environment_files_set_all_that_compose_asks_for():

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 import requests
 
+from deploy.fleet import FLEET
 from deploy.servers import wait_until
 from deploy.stack import Stack
 from deploy.stack.processes import Job, Watchdog, cpu_seconds, python, stop_jobs
+from deploy.stack.stack import Kept
 
 pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("stack")]
 
@@ -89,3 +91,10 @@ def test_who_does_not_end_when_asked_is_killed_with_all_children(tmp_path: Path)
     stop_jobs([job], 0.1)
     assert not job.running
     watchdog.dismiss()
+
+
+def test_a_folder_never_forgets_a_shard_in_which_facts_may_lie():
+    kept = Kept("secret", "key", "password")
+    kept.spread(FLEET, {"order": 3})
+    kept.spread(FLEET, {"payment": 2})
+    assert {name: number for name, number in kept.shards.items() if number > 1} == {"order": 3, "payment": 2}

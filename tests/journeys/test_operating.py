@@ -228,6 +228,18 @@ def test_a_binding_that_the_broker_lost_is_noticed_named_and_declared_again(stac
         applied = caravan(stack, "topology", "apply", "--why", WHY)
     assert applied.exit_code == 0
     assert caravan(stack, "topology", "audit").exit_code == 0
+
+    abandoned = "queues/caravan/caravan.payment.in.v1.9"
+    try:
+        stack.rabbit.api("PUT", abandoned, {"durable": True})
+        stack.rabbit.api(
+            "POST", "bindings/caravan/e/caravan.payment.in.v1/q/caravan.payment.in.v1.9", {"routing_key": "1"}
+        )
+        (left,) = (one for one in audit(operated) if one.altered)
+        assert left.service == "payment"
+        assert "caravan.payment.in.v1.9 leads facts to where no worker reads" in left.altered[0]
+    finally:
+        stack.rabbit.api("DELETE", abandoned)
     operated.close()
 
 
