@@ -36,6 +36,7 @@ def test_a_story_is_taped_and_played_again_in_either_world(world, tape, replay) 
     town.buyer.cancel(order_no)
     recording = tape.record(order_no)
 
+    tape.golden("cancelled", order_no)
     assert [one.envelope.fact_name for one in recording.said_by("order")][0] == "OrderPlaced"
     for order in ("same", "shuffled", "duplicated"):
         difference = replay(order_no, into="order", order=order)

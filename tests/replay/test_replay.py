@@ -146,10 +146,12 @@ def test_stories_are_kept_for_the_releases_to_come(story: Story, request: pytest
     assert {path.stem for path in folder.iterdir()} == set(told)
 
 
-@pytest.mark.parametrize("order", ["same", "duplicated", "shuffled"])
+@pytest.mark.parametrize(
+    ("into", "order"), [("order", "same"), ("order", "duplicated"), ("order", "shuffled"), ("support", "same")]
+)
 @pytest.mark.parametrize("path", sorted(RECORDED.glob("*/*.jsonl")), ids=lambda path: f"{path.parent.name}-{path.stem}")
-def test_what_an_earlier_release_recorded_is_understood_by_this_one(path: Path, order) -> None:
-    difference = replay(load(path), "order", order)
+def test_what_an_earlier_release_recorded_is_understood_by_this_one(path: Path, into: str, order) -> None:
+    difference = replay(load(path), into, order)
 
     assert not difference, difference
 
