@@ -7,8 +7,12 @@ from collections import Counter
 from itertools import pairwise
 from typing import Any
 
+import pytest
+import sqlalchemy as sa
+
 from shared.kernel.ids import new_id
-from shared.messaging.dead_letters import DeadLetters
+from shared.messaging.dead_letters import DeadLetters, EditedMessageInvalid, NoSuchDeadLetter, NotDead
+from shared.storage.types import audit
 from shared.testing.toys import set_flag, suspended
 from shared.testing.worlds import World, eventually
 
@@ -119,6 +123,33 @@ class BrokerContract:
         assert [what for key, what in world.done() if key == "retried"] == ["flagged", "1"]
         assert [what for key, what in world.done() if key == "discarded"] == ["1"]
         assert not world.kept()
+
+    def test_a_dead_fact_may_be_corrected_and_keeps_its_place_before_what_waits_behind_it(self, world: World) -> None:
+        world.say(*suspended("seller", "first"))
+        world.settle()
+        (body,) = world.bodies()
+        data = json.loads(body)["data"]
+        broken = changed(body, data=data | {"reason": 7})
+        world.send(broken)
+        world.settle()
+        world.say(*suspended("seller", "third"))
+        world.settle()
+        letters = DeadLetters(world.inventory, "inventory", "tester", "its reason was no text")
+        (dead,) = letters.rows()
+        with pytest.raises(EditedMessageInvalid):
+            letters.edit(dead["no"], changed(body, subject="seller/another"))
+        event_id = letters.edit(dead["no"], changed(body, data=data | {"reason": "second"}))
+        with pytest.raises((NotDead, NoSuchDeadLetter)):
+            letters.edit(dead["no"], body)
+        world.settle()
+        world.send(broken)
+        world.settle()
+        assert [what for _, what in world.done()] == ["first", "second", "third"]
+        assert not world.kept()
+        with world.inventory.database.read() as connection:
+            (row,) = connection.execute(sa.select(audit).where(audit.c.action == "dead_letter.edit")).all()
+        assert (row.actor, row.why) == ("tester", "its reason was no text")
+        assert row.object.split() == [str(dead["no"]), dead["event_id"], event_id]
 
     def test_a_fact_that_nobody_hears_is_published_and_forgotten(self, world: World) -> None:
         from shared.contracts.account import UserRegistered
