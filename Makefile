@@ -15,7 +15,7 @@ LOCK    = $(VENV)/bin/uv pip compile pyproject.toml --universal --python-version
           --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run stack up test check lint format docs tapes bench servers lock clean
+.PHONY: help setup demo run stack up test check lint format docs tapes fuzz bench servers lock clean
 
 help:
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -70,6 +70,9 @@ docs: $(SETUP)      ## make the generated pages anew
 
 tapes: $(SETUP)     ## record the golden tapes anew; read the diff before you commit it
 	@$(PY) -m pytest -q tests/journeys tests/replay --record-tapes
+
+fuzz: $(SETUP)      ## invent 200 requests for each operation instead of 20
+	@$(PY) -m pytest -q tests/doors/test_fuzz.py --fuzz-examples 200 --timeout 3600
 
 bench: servers      ## measure, as ratios within one run
 	@$(PY) -m benchmarks

@@ -35,6 +35,10 @@ _HOME = Path(tempfile.gettempdir()) / f"caravan-tests-{os.getuid()}"
 _FOLDER = pytest.StashKey[Path]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fuzz-examples", type=int, default=20, help="requests invented for each operation")
+
+
 # -------------------------------------------------------------- one set of servers a run
 def pytest_configure(config: pytest.Config) -> None:
     # Named after the process in charge, so that a later run can tell that a folder's owner died.

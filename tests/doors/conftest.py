@@ -1,4 +1,4 @@
-"""One house for all that knocks at its doors."""
+"""A house for each kind of guest: what one kind does to it, the next does not find."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from deploy.embedded import Platform
 from tests.doors.house import House
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def house(platform: Platform) -> Iterator[House]:
     platform.settle()
     yield House(platform)

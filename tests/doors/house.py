@@ -26,7 +26,7 @@ from shared.web.auth import AUDIENCE, ISSUER, REFRESH_SECONDS, Principal, issue
 
 BUYERS, SELLERS, STAFF = ("buyer 1", "buyer 2"), ("seller 1", "seller 2"), "operator"
 PEOPLE = (*BUYERS, *SELLERS, STAFF)
-LETTER = b"no message of ours"
+LETTER = b"no message of ours, number %d"
 
 
 class Family:
@@ -125,14 +125,20 @@ class House:
 
     def send(self, one: Family, order_no: str) -> None:
         """Picked, packed, handed over and delivered."""
+        for tracking_no in self.hand_over(one, order_no):
+            self.courier.deliver(tracking_no)
+        self.platform.settle()
+
+    def hand_over(self, one: Family, order_no: str) -> list[str]:
+        """Picked, packed and handed over; the tracking numbers."""
+        found = []
         for shipment in one.seller.shipments(order_no):
             one.seller.pick(shipment["shipment_id"])
             one.seller.pack(shipment["shipment_id"])
             self.platform.settle()
-            tracking_no = one.seller.hand_over(shipment["shipment_id"])
-            self.platform.settle()
-            self.courier.deliver(tracking_no)
+            found.append(one.seller.hand_over(shipment["shipment_id"]))
         self.platform.settle()
+        return found
 
     # --- whose things are whose -----------------------------------------------------------------------------------
 
@@ -171,11 +177,14 @@ class House:
                if name != "category_id"]  # fmt: skip
         return [*ids, one.mark, one.buyer.account_id, one.seller.account_id, one.seller.seller_id, one.buyer.email]
 
+    def all_who_may(self, roles: Iterable[str]) -> list[str | None]:
+        """Somebody with each of the roles; None, who is nobody, where nobody has to be anybody."""
+        people = (SELLERS[0], BUYERS[0], STAFF)
+        return [one for one in people if self.principals[one].roles & set(roles)] or [None]
+
     def who_may(self, roles: Iterable[str]) -> str | None:
-        """Somebody with one of the roles; None where nobody has to be anybody."""
-        return next(
-            (person for person in (SELLERS[0], BUYERS[0], STAFF) if self.principals[person].roles & set(roles)), None
-        )
+        """The first of them."""
+        return self.all_who_may(roles)[0]
 
     def pick(self, name: str, person: str | None, dice: random.Random) -> str | None:
         """One of the person's things, or of the first buyer's; None where there are no things of this name."""
@@ -183,21 +192,24 @@ class House:
         found = owned.get(person or "") or owned.get(BUYERS[0]) or owned.get(SELLERS[0])
         return dice.choice(found) if found else None
 
-    def plant_letter(self) -> None:
-        """A dead letter, for operators to look at and decide on."""
-        no = keep_dead(self.platform.stores["support"], "support", LETTER)
-        self.things["letter_id"] = {STAFF: [f"support-{no}"]}
+    def plant_letters(self, number: int) -> list[str]:
+        """Dead letters, for operators to look at and decide on."""
+        store = self.platform.stores["support"]
+        found = [f"support-{keep_dead(store, 'support', LETTER % one)}" for one in range(number)]
+        self.things["letter_id"] = {STAFF: found}
+        return found
 
-    def remove_letter(self) -> None:
-        drop_kept(self.platform.stores["support"], "support", LETTER)
+    def remove_letters(self) -> None:
+        for one in range(len(self.things["letter_id"][STAFF])):
+            drop_kept(self.platform.stores["support"], "support", LETTER % one)
         self.things["letter_id"] = {STAFF: []}
 
     # --- asking ---------------------------------------------------------------------------------------------------
 
-    def token(self, person: str) -> str:
-        """Of a session of its own, so that what ends one ends no other."""
+    def token(self, person: str, session_id: str = "") -> str:
+        """Of a session of its own unless one is given, so that what ends one ends no other."""
         one = self.principals[person]
-        return issue(self.key, Principal(one.account_id, one.roles, new_id(), one.seller_id))
+        return issue(self.key, Principal(one.account_id, one.roles, session_id or new_id(), one.seller_id))
 
     def end_sessions(self, tokens: Iterable[str]) -> None:
         """Every service has heard that the tokens' sessions are over."""

@@ -81,9 +81,9 @@ class Asker:
 
 @pytest.fixture(scope="module")
 def asker(house: House) -> Iterator[Asker]:
-    house.plant_letter()
+    house.plant_letters(1)
     yield Asker(house)
-    house.remove_letter()
+    house.remove_letters()
 
 
 def said(answer: TestResponse) -> tuple[int, Any]:
