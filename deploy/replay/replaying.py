@@ -102,19 +102,25 @@ def replay(
     """
     service = fleet.member(into).service
     if original is not None:
-        state: list[str] | None = state_of(original, recording.group_no)
+        state: list[str] | None = state_of(original, recording.group_no, order)
     elif order == "same":
         state = None
     else:
-        state = play(recording, service, "same", base=base).state
+        state = play(recording, service, "same", base=base, compared=order).state
     expected = facts_of((one.envelope for one in recording.said_by(into)), recording.group_no)
     return play(recording, service, order, base=base, seed=seed).against(state, expected)
 
 
 def play(
-    recording: Recording, service: Service, order: Order = "same", *, base: Tables | None = None, seed: int = 0
+    recording: Recording,
+    service: Service,
+    order: Order = "same",
+    *,
+    base: Tables | None = None,
+    seed: int = 0,
+    compared: Order | None = None,
 ) -> Played:
-    """The story once more, from an empty store or from `base`."""
+    """The story once more, from an empty store or from `base`, to be `compared` with one in that order (or this)."""
     sandbox, unplayed = Sandbox(service, base), Counter[str]()
     try:
         for step in _arranged(list(_steps(recording, service)), order, Random(seed)):
@@ -130,7 +136,7 @@ def play(
         sandbox.retry()
         sandbox.ring(recording.until)
         return Played(
-            state_of(tables_of(service, sandbox.store), recording.group_no),
+            state_of(tables_of(service, sandbox.store), recording.group_no, compared or order),
             facts_of(sandbox.said(), recording.group_no),
             sandbox.kept(),
             [f"{what} ({times} times)" for what, times in sorted(unplayed.items())],
@@ -242,16 +248,18 @@ COUNTED = ("no", "id", "generation", "version", "causation_id", "cause", "placed
 """Columns that say how something was written down, not what is true."""
 SEALED = ("delivery",)
 """Sealed values are in no fact before they are needed."""
-ASIDE = ("order_history", "quote")
-"""Tables that are not compared: a history, since another order of the same facts is another one, and quotes, of which
-nobody is told."""
+UNTOLD = ("quote",)
+"""Tables that are not compared: nobody is told of what they hold."""
+HISTORIES = ("order_history",)
+"""Tables that are not compared when facts were shuffled: another order of the same facts is another history."""
 
 
-def state_of(held: Tables, group_no: str) -> list[str]:
+def state_of(held: Tables, group_no: str, order: Order = "same") -> list[str]:
     """Every value of every row that has to do with the group, one a line, moments apart."""
     lines = []
+    aside = UNTOLD if order != "shuffled" else UNTOLD + HISTORIES
     for table, rows in held.items():
-        for row in rows if table not in ASIDE else ():
+        for row in rows if table not in aside else ():
             plain = {name: _read(value) for name, value in row.items() if name not in COUNTED}
             if group_no in _text(plain):
                 key = next((one for one in plain.values() if isinstance(one, str) and group_no in one), "")
