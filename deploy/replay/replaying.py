@@ -12,15 +12,14 @@ deed or deadline of the service and the next is mixed. ``duplicated`` hears ever
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
-from typing import Any, Literal
-
-import msgspec
+from typing import Literal
 
 from deploy import fleet
+from deploy.replay.comparing import changed, facts_of, state_of
 from deploy.replay.deeds import DEEDS, Deed
 from deploy.replay.recording import Recorded, Recording
 from deploy.replay.sandbox import Sandbox, tables_of
@@ -64,8 +63,8 @@ class Played:
     unplayed: list[str]
 
     def against(self, state: Sequence[str] | None, facts: Sequence[str]) -> Difference:
-        changed = [] if state is None else _diff(state, self.state)
-        return Difference(changed, _diff(facts, self.facts), self.kept, self.unplayed)
+        states = [] if state is None else changed(state, self.state)
+        return Difference(states, changed(facts, self.facts), self.kept, self.unplayed)
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def replay(
     """
     service = fleet.member(into).service
     if original is not None:
-        state: list[str] | None = state_of(original, recording.group_no, order)
+        state: list[str] | None = state_of(original, recording.group_no, histories=order != "shuffled")
     elif order == "same":
         state = None
     else:
@@ -136,7 +135,9 @@ def play(
         sandbox.retry()
         sandbox.ring(recording.until)
         return Played(
-            state_of(tables_of(service, sandbox.store), recording.group_no, compared or order),
+            state_of(
+                tables_of(service, sandbox.store), recording.group_no, histories=(compared or order) != "shuffled"
+            ),
             facts_of(sandbox.said(), recording.group_no),
             sandbox.kept(),
             [f"{what} ({times} times)" for what, times in sorted(unplayed.items())],
@@ -240,82 +241,3 @@ def _do(sandbox: Sandbox, service: Service, step: _Step) -> list[str]:
 def _again(sandbox: Sandbox, deed: Deed, facts: Sequence[Fact], step: _Step) -> None:
     cause = Cause(step.facts[0].correlationid, step.facts[0].causationid)
     sandbox.node.run(lambda tx: deed(tx, facts), cause)
-
-
-# --- what is compared -----------------------------------------------------------------------------------------------
-
-COUNTED = ("no", "id", "generation", "version", "causation_id", "cause", "placed_at")
-"""Columns that say how something was written down, not what is true."""
-SEALED = ("delivery",)
-"""Sealed values are in no fact before they are needed."""
-UNTOLD = ("quote",)
-"""Tables that are not compared: nobody is told of what they hold."""
-HISTORIES = ("order_history",)
-"""Tables that are not compared when facts were shuffled: another order of the same facts is another history."""
-
-
-def state_of(held: Tables, group_no: str, order: Order = "same") -> list[str]:
-    """Every value of every row that has to do with the group, one a line, moments apart."""
-    lines = []
-    aside = UNTOLD if order != "shuffled" else UNTOLD + HISTORIES
-    for table, rows in held.items():
-        for row in rows if table not in aside else ():
-            plain = {name: _read(value) for name, value in row.items() if name not in COUNTED}
-            if group_no in _text(plain):
-                key = next((one for one in plain.values() if isinstance(one, str) and group_no in one), "")
-                lines += [f"{table} {key}{path} = {value}" for path, value in _leaves(_plain(plain))]
-    return sorted(lines)
-
-
-def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
-    if not inner:
-        yield path, _text(value)
-        return
-    for name, one in inner:
-        yield from _leaves(one, f"{path}.{name}" if isinstance(name, str) else f"{path}[{name}]")
-
-
-def facts_of(said: Iterable[Envelope], group_no: str) -> list[str]:
-    """What was said of the group: by subject, in no order, since independent facts have none; moments apart."""
-    return sorted(
-        f"{one.subject} {one.fact_name} {_text(_plain(msgspec.json.decode(one.data)))}"
-        for one in said
-        if one.partitionkey == group_no
-    )
-
-
-def _read(value: Any) -> Any:
-    return msgspec.json.decode(value) if isinstance(value, bytes) else value
-
-
-def _plain(value: Any, name: str = "") -> Any:
-    if name in SEALED:
-        return "<sealed>"
-    if isinstance(value, dict):
-        return {key: _plain(inner, key) for key, inner in value.items() if key not in COUNTED}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, datetime) or (isinstance(value, str) and _is_moment(value)):
-        return "<moment>"
-    return value
-
-
-def _is_moment(text: str) -> bool:
-    if len(text) < 20 or text[4] != "-" or "T" not in text:
-        return False
-    try:
-        return datetime.fromisoformat(text).tzinfo is not None
-    except ValueError:
-        return False
-
-
-def _text(value: Any) -> str:
-    return msgspec.json.encode(value, order="deterministic").decode()
-
-
-def _diff(before: Sequence[str], after: Sequence[str]) -> list[str]:
-    were, are = Counter(before), Counter(after)
-    return [f"- {line}" for line in sorted((were - are).elements())] + [
-        f"+ {line}" for line in sorted((are - were).elements())
-    ]
