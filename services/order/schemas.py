@@ -9,7 +9,6 @@ from marshmallow import fields, validate
 from services.order.domain import policy
 from shared.web.door import Schema, View
 
-
 PHONE = validate.Regexp(r"^\+?[0-9 ()-]{5,24}\Z")
 REGION = validate.Regexp(r"^[A-Z]{2}(-[A-Z0-9]{1,3})?\Z")
 WORD = validate.Regexp(r"^[a-z_]{1,40}\Z")
