@@ -50,7 +50,7 @@ class Watch:
         if held is None:
             return
         self.look_at_the_broker()
-        if clock.monotonic() >= self._promises_at:
+        if clock.monotonic() >= self._promises_at and promises.is_small(self.platform.stores):
             self._promises_at = clock.monotonic() + PROMISES_EVERY
             for verdict in promises.live(self.platform.stores):
                 if verdict.breaches:

@@ -105,6 +105,9 @@ def test_the_command_and_the_door_say_the_same_of_every_service(market: Market) 
         assert [one.keys() for one in here["items"]] == [one.keys() for one in there["items"]]
         assert caravan(grounds, *words).stdout
     assert staff.do("GET", "/v1/ops/invariants")["holds"] is True
+    assert promises.is_small(grounds.stores)
+    with mock.patch.object(promises, "MOST_WATCHED", 0):
+        assert promises.is_small(grounds.stores) is False
     assert all(one["workers"] >= 1 and one["shards"] for one in staff.do("GET", "/v1/ops/status")["items"])
     assert staff.ask("GET", "/v1/ops/timelines/G0000000000000000-1").json["code"] == "nothing_told"
 
