@@ -48,10 +48,11 @@ def operations() -> tuple[Operation, ...]:
                     content.get("application/json", {}).get("schema"), query, "text/event-stream" in answers,
                 )
             )  # fmt: skip
-    return tuple(sorted(found, key=lambda one: (_removes(one), one.rule, one.method)))
+    return tuple(sorted(found, key=lambda one: (removes(one), one.rule, one.method)))
 
 
-def _removes(one: Operation) -> bool:
+def removes(one: Operation) -> bool:
+    """Whether what it was asked about is gone afterwards."""
     return one.method == "DELETE" or one.rule.endswith("/discard")
 
 

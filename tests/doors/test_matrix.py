@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from shared.kernel.ids import group_number, new_id
 from shared.storage.types import audit
 from tests.doors.house import BUYERS, PEOPLE, SELLERS, STAFF, House
-from tests.doors.operations import Operation, body_for, fields_of, objects_in, operations
+from tests.doors.operations import Operation, body_for, fields_of, objects_in, operations, removes
 
 pytestmark = pytest.mark.xdist_group("doors")
 ROLES = frozenset({"buyer", "seller", "operator"})
@@ -193,8 +193,8 @@ def test_no_answer_holds_anything_of_the_other_family(asker: Asker) -> None:
 
 
 def test_what_is_ones_own_is_there(asker: Asker) -> None:
-    """The matrix has teeth: the doors that were shut before are open to whom they are meant for."""
-    for one in FOR_ROLES:
+    """The matrix has teeth: the doors that were shut are open to whom they are meant for (test_fuzz.py removes)."""
+    for one in (one for one in FOR_ROLES if not removes(one)):
         entered = 0
         for person in PEOPLE:
             mine = asker.own(one, person)
@@ -217,7 +217,8 @@ def test_a_body_that_names_anothers_thing_is_refused_as_if_it_named_none(asker: 
                 continue
             for name in fields_of(one.body) & asker.house.things.keys():
                 theirs = asker.house.things[name].get(COUNTERPARTS[person])
-                if theirs and (name not in EVERYBODYS or (name == "sku" and one.who == {"seller"})):
+                mentioned = name in str(body_for(one.body, {}))
+                if theirs and mentioned and (name not in EVERYBODYS or (name == "sku" and one.who == {"seller"})):
                     other, absent = (
                         asker.ask(one, person, mine, known={name: thing}).get_data(as_text=True).replace(thing, "")
                         for thing in (theirs[0], MISSING.get(name) or new_id())
