@@ -9,11 +9,11 @@ from urllib.parse import urlencode
 import pytest
 import requests
 
+from deploy.replay.world import World
 from deploy.stack import Stack
 from deploy.story import shop
 from deploy.story.people import Answer, Person
 from tests.doors.operations import Operation, body_for, operations
-from deploy.replay.world import World
 
 pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("stack")]
 _ASKED_FOR = {"seller_id": "01980000-0000-7000-8000-000000000000", "q": "shirt"}
