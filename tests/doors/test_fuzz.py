@@ -18,10 +18,10 @@ pytestmark = [pytest.mark.xdist_group("doors"), pytest.mark.timeout(900)]
 
 
 @pytest.fixture
-def front(platform: Platform) -> Iterator[Server]:
+def front(premises: Platform) -> Iterator[Server]:
     """The gateway, to which each request comes from another address: no limit is what is asked about here."""
     numbers = itertools.count()
-    gateway = platform.server.app
+    gateway = premises.server.app
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         number = next(numbers)
