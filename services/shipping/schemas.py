@@ -16,7 +16,8 @@ _money = validate.Range(0, _MOST)
 class FreightRuleBody(Schema):
     region_prefix = fields.String(
         required=True,
-        validate=validate.Regexp(r"^(\*|[A-Z]{2}(-[A-Z0-9]{1,6}){0,3})$", error="'*' or e.g. 'CN-ZJ'"),
+        validate=validate.Regexp(r"^(\*|[A-Z]{2}(-[A-Z0-9]{1,6}){0,3})\Z", error="'*' or e.g. 'CN-ZJ'"),
+        metadata={"examples": ["CN-ZJ"]},
     )
     first_weight_g = fields.Integer(strict=True, required=True, validate=validate.Range(1, 1_000_000))
     first_fee = fields.Integer(strict=True, required=True, validate=_money)
