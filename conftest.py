@@ -152,6 +152,8 @@ def database_url(request: pytest.FixtureRequest) -> str:
 def stack() -> Iterator["Stack"]:
     """All services as processes on real servers. Tests that use it are of the xdist group `stack`."""
     from deploy.stack import Stack  # most runs need none
+    from shared.telemetry import logs
 
+    logs.configure("tests", "WARNING")
     with Stack(durable=False) as stack:
         yield stack
