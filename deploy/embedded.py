@@ -116,7 +116,7 @@ class Platform:
 
     def advance(self, **span: float) -> int:
         """Move business time (``days=15``) from deadline to deadline. Answers the number of stops. Raises NotQuiet."""
-        return self.world.advance_to(self.world.now() + timedelta(**span))
+        return self.world.advance(timedelta(**span))
 
     def start(self) -> Self:
         try:

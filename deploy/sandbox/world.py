@@ -117,24 +117,36 @@ class World:
                 pause = min(LONGEST, pause * 1.5)
             return self.watch.failing()
 
-    def advance_to(self, goal: datetime, seconds: float = SETTLE_SECONDS) -> int:
-        """Move business time to `goal`, stopping at each deadline on the way until what it sets off settled.
+    def advance(self, span: timedelta, seconds: float = SETTLE_SECONDS) -> int:
+        """Move business time on by `span`, stopping at each deadline on the way until what it sets off settled.
 
+        The time that the work takes comes on top: what follows an hour after something slow is still within the hour.
         Answers the number of stops. Raises ClockGoesForward, NotQuiet (`seconds` is for each stop).
         """
+        if span < timedelta():
+            raise ClockGoesForward(field="advance")
+        with self._lock:
+            ahead = timedelta(seconds=self._shared_offset()) + span
+            return self._advance(lambda: clock.machine_now() + ahead, seconds)
+
+    def advance_to(self, goal: datetime, seconds: float = SETTLE_SECONDS) -> int:
+        """Move business time to `goal`; otherwise as `advance`."""
         with self._lock:
             if goal < self.now():
                 raise ClockGoesForward(field="to")
+            return self._advance(lambda: goal, seconds)
+
+    def _advance(self, goal: Callable[[], datetime], seconds: float) -> int:
+        self.settle(seconds)
+        stops = 0
+        while (due := self._next_due()) is not None and due <= goal():
+            self._set_clock(due)
             self.settle(seconds)
-            stops = 0
-            while (due := self._next_due()) is not None and due <= goal:
-                self._set_clock(due)
-                self.settle(seconds)
-                stops += 1
-            if self.now() < goal:
-                self._set_clock(goal)
-                self.settle(seconds)
-            return stops
+            stops += 1
+        if self.now() < goal():
+            self._set_clock(goal())
+            self.settle(seconds)
+        return stops
 
     def leap(self, **span: float) -> None:
         """Move business time without waiting for anything: for stories in which something stands still."""

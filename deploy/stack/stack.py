@@ -120,7 +120,7 @@ class Stack:
 
     def advance(self, **span: float) -> int:
         """Move business time (``days=15``) from deadline to deadline. Answers the number of stops. Raises NotQuiet."""
-        return self.world.advance_to(self.world.now() + timedelta(**span))
+        return self.world.advance(timedelta(**span))
 
     def kill(self, service: str, role: str, number: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to all of a service's processes of one role (web, worker, live, or "" for a desk)."""

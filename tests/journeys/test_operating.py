@@ -105,6 +105,7 @@ def test_the_command_and_the_door_say_the_same_of_every_service(market: Market) 
         assert [one.keys() for one in here["items"]] == [one.keys() for one in there["items"]]
         assert caravan(grounds, *words).stdout
     assert staff.do("GET", "/v1/ops/invariants")["holds"] is True
+    market.cancel_all(market.place(market.tea))
     assert promises.is_small(grounds.stores)
     with mock.patch.object(promises, "MOST_WATCHED", 0):
         assert promises.is_small(grounds.stores) is False
