@@ -64,6 +64,7 @@ class Watch:
             return
         for one in found:
             metrics.topology_missing.labels(one.service).set(len(one.missing))
+            metrics.topology_altered.labels(one.service).set(len(one.altered))
             if one.missing or one.altered:
                 logs.get("ops").warning(
                     "topology_differs", service=one.service, missing=one.missing, altered=one.altered

@@ -12,6 +12,16 @@ def new_id() -> str:
     return str(uuid_utils.uuid7())
 
 
+def born(one: str) -> float | None:
+    """When this UUIDv7 was made, in seconds since the epoch on its maker's clock; None for what is none."""
+    if len(one) != 36 or one[14] != "7":
+        return None
+    try:
+        return int(one[:8] + one[9:13], 16) / 1000
+    except ValueError:
+        return None
+
+
 def group_number() -> str:
     """``G`` and 16 digits, the last a Luhn check digit (ISO/IEC 7812-1): cannot be guessed, survives a typing slip."""
     digits = "".join(str(secrets.randbelow(10)) for _ in range(15))

@@ -18,7 +18,7 @@ from shared.storage.database import is_infrastructure
 from shared.storage.hot import Hot
 from shared.storage.types import intent, timer
 from shared.storage.unit_of_work import Cause, Node, UnitOfWork
-from shared.telemetry import logs, metrics
+from shared.telemetry import logs
 from shared.telemetry.faults import crash_point
 
 CALL_CLAIM = timedelta(seconds=60)
@@ -49,7 +49,6 @@ class TimerRunner:
         due = list({row.aggregate: row for row in reversed(rows)}.values())[::-1]  # one per aggregate, the oldest
         if not due:
             return 0
-        metrics.timer_lag.labels(self.node.name).set((now - due[0].due_at).total_seconds())
         try:
             self.node.run(lambda tx: self._fire(tx, due, guard))
         except Exception as error:

@@ -24,6 +24,7 @@ import sqlalchemy as sa
 from shared.contracts.event import Envelope, Fact, decode_envelope, decode_fact
 from shared.kernel import clock
 from shared.kernel.errors import Fatal, TooEarly
+from shared.kernel.ids import born
 from shared.messaging import marks
 from shared.messaging.leases import LeaseLost
 from shared.messaging.marks import Standing
@@ -186,6 +187,10 @@ class Consumer:
         crash_point("consumer.after_handler")
         metrics.consumed.labels(self.on.consumer, "handled").inc(len(messages))
         metrics.batch_size.labels(self.on.consumer).observe(len(messages))
+        now, lag = clock.machine_seconds(), metrics.end_to_end.labels(self.on.consumer)
+        for message in messages:
+            if (told := born(message.event_id)) is not None:
+                lag.observe(max(0.0, now - told))
 
     def _standing(self, tx: UnitOfWork, messages: Sequence[Message]) -> list[Standing]:
         return marks.standing(

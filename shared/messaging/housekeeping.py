@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from shared.kernel import clock
 from shared.messaging.consumer import Guard
 from shared.messaging.leases import forget_workers
-from shared.storage.types import event_log, idempotency, inbox, inbox_retry, outbox, revoked_session, signing_key
+from shared.storage.types import (
+    event_log,
+    idempotency,
+    inbox,
+    inbox_retry,
+    intent,
+    outbox,
+    revoked_session,
+    signing_key,
+    timer,
+)
 from shared.storage.unit_of_work import Node
 from shared.telemetry import metrics
 
@@ -26,6 +37,7 @@ class Housekeeper:
     def __init__(self, node: Node, consumer: str) -> None:
         self.node, self.consumer = node, consumer
         self.status: dict[str, float] = {}
+        self._kinds: set[str] = set()
 
     def purge(self, guard: Guard = lambda _tx: None) -> int:
         """Remove one batch of each kind of old rows. Answers how many rows went."""
@@ -60,13 +72,31 @@ class Housekeeper:
                 .group_by(columns.status)
             ):
                 kept[status] = count
+            now = self.node.database.now(connection)
+            due = connection.execute(sa.select(sa.func.min(timer.c.due_at)).where(timer.c.due_at <= now)).scalar()
+            calls = connection.execute(
+                sa.select(intent.c.kind, sa.func.count(), sa.func.min(intent.c.created_at)).group_by(intent.c.kind)
+            ).all()
         age = max(0.0, (clock.machine_now() - oldest).total_seconds()) if oldest else 0.0
         name = self.node.name
         metrics.outbox_pending.labels(name).set(pending)
         metrics.outbox_oldest.labels(name).set(age)
         for status in STATUSES:
             metrics.retry_pending.labels(name, status).set(kept[status])
-        self.status = {"outbox_pending": pending, "outbox_oldest_age_seconds": age} | {
+        late = max(0.0, (now - due).total_seconds()) if due else 0.0
+        metrics.timer_lag.labels(name).set(late)
+        metrics.pool_in_use.labels(name).set(self.node.database.in_use)
+        self._measure_calls({kind: (count, since) for kind, count, since in calls})
+        self.status = {"outbox_pending": pending, "outbox_oldest_age_seconds": age, "timer_lag_seconds": late} | {
             f"{status}_rows": kept[status] for status in STATUSES
         }
         return self.status
+
+    def _measure_calls(self, waiting: Mapping[str, tuple[int, datetime]]) -> None:
+        """Of every kind that ever waited: one that waits no more is told as none."""
+        self._kinds |= waiting.keys()
+        now = clock.machine_now()
+        for kind in self._kinds:
+            count, since = waiting.get(kind, (0, now))
+            metrics.calls_pending.labels(self.node.name, kind).set(count)
+            metrics.calls_oldest.labels(self.node.name, kind).set(max(0.0, (now - since).total_seconds()))

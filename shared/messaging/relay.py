@@ -8,6 +8,7 @@ with the same id, and the inbox drops the second.
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from random import uniform
@@ -81,7 +82,7 @@ class Relay:
             [Outgoing(r.pos, r.event_id, r.routing_key, r.partition_key, bytes(r.body)) for r in window]
         )
         crash_point("relay.after_confirm")
-        metrics.relay_published.labels(self.node.name).inc(len(outcome.confirmed))
+        self._count(window, outcome.confirmed)
         if not outcome.confirmed and not outcome.failed:
             return 0  # the broker is away: nothing was tried
         if outcome.confirmed:
@@ -94,6 +95,11 @@ class Relay:
             why = next(iter(outcome.failed.values()))
             logs.get("relay").warning("publish_failed", service=self.node.name, facts=len(outcome.failed), why=why)
         return len(outcome.confirmed)
+
+    def _count(self, window: Sequence[_Pointer], confirmed: Sequence[int]) -> None:
+        names = {row.pos: row.routing_key.split(".")[1] for row in window}
+        for fact, number in Counter(names[pos] for pos in confirmed).items():
+            metrics.relay_published.labels(self.node.name, fact).inc(number)
 
     def _window(self) -> list[_Pointer]:
         now = {"now": clock.machine_now()}

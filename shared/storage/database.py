@@ -52,6 +52,12 @@ class Database:
         moment: datetime = connection.execute(_PG_NOW).scalar_one()
         return moment
 
+    @property
+    def in_use(self) -> int:
+        """Connections of this process that are taken from the pool now."""
+        pool = self.engine.pool
+        return pool.checkedout() if isinstance(pool, sa.QueuePool) else 0
+
     def direct(self, **options: str) -> psycopg.Connection[Any]:
         """A connection of its own to PostgreSQL in autocommit, outside the pool: for session locks and notifications.
 

@@ -12,6 +12,7 @@ from flask.json.provider import JSONProvider
 
 from shared.kernel import clock
 from shared.kernel.ids import new_id
+from shared.storage.database import Database
 from shared.storage.migrate import is_current
 from shared.storage.unit_of_work import Node
 from shared.telemetry import metrics
@@ -61,12 +62,12 @@ def create_app(service: Service, node: Node) -> Flask:
         api.register_blueprint(door)
     app.extensions["caravan.openapi"] = functools.partial(document_of, api)
     problems.install(app)
-    _install_request_context(app, service.name)
+    _install_request_context(app, service.name, node.database)
     _install_health(app, service, node)
     return app
 
 
-def _install_request_context(app: Flask, name: str) -> None:
+def _install_request_context(app: Flask, name: str, database: Database) -> None:
     @app.before_request
     def begin() -> None:
         g.started = clock.monotonic()
@@ -83,6 +84,7 @@ def _install_request_context(app: Flask, name: str) -> None:
         response.headers["X-Request-Id"] = g.request_id
         rule = request.url_rule.rule if request.url_rule else "none"
         seconds = clock.monotonic() - g.started
+        metrics.pool_in_use.labels(name).set(database.in_use)
         metrics.requests.labels(name, request.method, rule, str(response.status_code)).observe(seconds)
         return response
 
