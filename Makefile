@@ -5,17 +5,18 @@ ON     ?= embedded
 T      ?=
 SCALE  ?=
 N      ?= 2
+FAULTS ?=
 
 VENV   := .venv
 PY     := $(VENV)/bin/python
 SETUP  := $(VENV)/.installed
-CODE    = $(wildcard shared services deploy tests benchmarks conftest.py)
+CODE    = $(wildcard shared services deploy tests benchmarks chaos conftest.py)
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 LOCK    = $(VENV)/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --quiet \
           --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run stack up test check lint format docs tapes fuzz bench servers lock clean
+.PHONY: help setup demo run stack up test check lint format docs tapes fuzz bench chaos servers lock clean
 
 help:
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -77,8 +78,11 @@ fuzz: $(SETUP)      ## invent 200 requests for each operation instead of 20
 bench: servers      ## measure, as ratios within one run
 	@$(PY) -m benchmarks
 
+chaos: servers      ## break one thing after another while orders flow (FAULTS="--fault broker --runs 5", --list shows all)
+	@$(PY) -m chaos $(FAULTS)
+
 ##@ Keep it
-servers: $(SETUP)   ## install the PostgreSQL, RabbitMQ and nginx packages if missing (root on Debian, Ubuntu)
+servers: $(SETUP)   ## install the PostgreSQL, RabbitMQ, nginx and Prometheus packages if missing (root on Debian, Ubuntu)
 	@$(PY) -m deploy.servers --install --check
 
 lock:               ## resolve the newest versions that fit pyproject.toml into requirements/

@@ -6,14 +6,14 @@ user of its package when we are root, and leaves no process, port or file behind
 
 from concurrent.futures import ThreadPoolExecutor
 
-from deploy.servers.install import ensure_installed, missing, versions
+from deploy.servers.install import SERVERS, ensure_installed, missing, versions
 from deploy.servers.nginx import NginxServer
 from deploy.servers.postgres import PostgresServer
 from deploy.servers.process import Process, Server, ServerError, free_port, wait_until
 from deploy.servers.rabbit import RabbitServer, User
 
 __all__ = [
-    "NginxServer", "PostgresServer", "Process", "RabbitServer", "Server", "ServerError", "User",
+    "SERVERS", "NginxServer", "PostgresServer", "Process", "RabbitServer", "Server", "ServerError", "User",
     "ensure_installed", "free_port", "missing", "start_all", "stop_all", "versions", "wait_until",
 ]  # fmt: skip
 

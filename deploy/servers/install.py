@@ -15,7 +15,9 @@ from deploy.servers.process import ServerError
 
 # Programs for administrators are not on everyone's PATH.
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
-_PACKAGES = {"postgres": "postgresql", "rabbit": "rabbitmq-server", "nginx": "nginx"}
+SERVERS = ("postgres", "rabbit", "nginx")
+"""What a platform stands on. Tests need promtool beside it, which checks what Prometheus is told."""
+_PACKAGES = {"postgres": "postgresql", "rabbit": "rabbitmq-server", "nginx": "nginx", "promtool": "prometheus"}
 _POLICY = Path("/usr/sbin/policy-rc.d")
 
 
@@ -37,16 +39,21 @@ def _rabbit() -> Path | None:
     return Path(on_path).parent if on_path else None
 
 
-def _nginx() -> Path | None:
-    on_path = shutil.which("nginx", path=_PATH)
+def _program(name: str) -> Path | None:
+    on_path = shutil.which(name, path=_PATH)
     return Path(on_path) if on_path else None
 
 
-_FINDERS: dict[str, Callable[[], Path | None]] = {"postgres": _postgres, "rabbit": _rabbit, "nginx": _nginx}
+_FINDERS: dict[str, Callable[[], Path | None]] = {
+    "postgres": _postgres,
+    "rabbit": _rabbit,
+    "nginx": lambda: _program("nginx"),
+    "promtool": lambda: _program("promtool"),
+}
 
 
 def find(name: str) -> Path:
-    """Where a server's programs are: a folder for postgres and rabbit, the program itself for nginx.
+    """Where a server's programs are: a folder for postgres and rabbit, the program itself for nginx and promtool.
 
     Raises ServerError saying what to install when they are missing.
     """
@@ -79,13 +86,9 @@ def ensure_installed(*names: str) -> None:
         find(name)
 
 
-def versions() -> dict[str, str]:
-    """The versions of the three servers; raises ServerError when one is missing."""
-    return {
-        "postgres": _version(find("postgres") / "postgres", "--version"),
-        "rabbit": rabbit_version(),
-        "nginx": _version(find("nginx"), "-v"),
-    }
+def versions(*names: str) -> dict[str, str]:
+    """The versions of the named programs (default: the servers); raises ServerError when one is missing."""
+    return {name: _VERSIONS[name]() for name in names or SERVERS}
 
 
 @functools.cache
@@ -101,6 +104,14 @@ def _version(program: Path, option: str) -> str:
     said = subprocess.run([program, option], capture_output=True, text=True, check=True)
     match = re.search(r"\d+(\.\d+)+", said.stdout + said.stderr)
     return match[0] if match else "unknown"
+
+
+_VERSIONS: dict[str, Callable[[], str]] = {
+    "postgres": lambda: _version(find("postgres") / "postgres", "--version"),
+    "rabbit": rabbit_version,
+    "nginx": lambda: _version(find("nginx"), "-v"),
+    "promtool": lambda: _version(find("promtool"), "--version"),
+}
 
 
 @contextlib.contextmanager

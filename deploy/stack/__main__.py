@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from deploy.servers import ensure_installed
+from deploy.servers import SERVERS, ensure_installed
 from deploy.stack.stack import Stack, summary
 
 
@@ -30,7 +30,7 @@ def _scale(_context: click.Context, _option: click.Parameter, given: tuple[str, 
 @click.option("--keep/--throw-away", default=None, help="Keep the data at the end; a named folder is kept anyway.")
 def main(home: Path | None, port: int, scale: dict[str, int], keep: bool | None) -> None:
     """Every service as its own processes, with private PostgreSQL, RabbitMQ and nginx."""
-    ensure_installed()
+    ensure_installed(*SERVERS)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
