@@ -1,0 +1,123 @@
+"""`python -m chaos`: every fault in its turn on one stack for each mode, a table, and build/chaos.json."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from random import SystemRandom
+
+import click
+
+from chaos import report
+from chaos.controls import CONTROLS
+from chaos.faults import FAULTS, Fault
+from chaos.ground import Ground
+from chaos.run import Result, Size, run
+from chaos.shop import Shop
+from deploy.ops.invariants import recompute
+from shared.telemetry import logs
+
+PLAN = ("nothing", "kill.order.worker", "kill.order.web", "broker.kill", "postgres.restart", "poison")
+"""What `make chaos` runs; `--all` runs everything there is."""
+MODES: dict[str, dict[str, int]] = {
+    "stack": {},
+    "scaled": {"order": 2, "payment": 2, "inventory": 2, "shipping": 2, "support": 2},
+}
+"""By name: worker processes by service. A scaled service has as many shards, and its workers share them."""
+CONTROL_PATIENCE = 20.0
+
+
+@click.command()
+@click.option("--fault", "names", multiple=True, help="Only this fault, or all that begin so; may be repeated.")
+@click.option("--all", "everything", is_flag=True, help="Every fault there is: hours.")
+@click.option("--controls", is_flag=True, help="Take a protection away and see the figure that it guards.")
+@click.option("--control", "chosen", multiple=True, help="Only this control; may be repeated.")
+@click.option("--mode", type=click.Choice([*MODES, "both"]), default="stack", show_default=True)
+@click.option("--runs", default=1, show_default=True, help="Of each fault, with consecutive seeds.")
+@click.option("--seed", type=int, help="Of the first run; drawn by lot if left out.")
+@click.option("--orders", default=100, show_default=True, help="At least, in each run.")
+@click.option("--rate", default=6.0, show_default=True, help="Orders a second.")
+@click.option("--seconds", default=5.0, show_default=True, help="How long a fault lasts.")
+@click.option("--out", type=click.Path(path_type=Path), default="build/chaos.json", show_default=True)
+@click.option("--list", "listing", is_flag=True, help="Say what there is, and do nothing.")
+def main(
+    names: tuple[str, ...], everything: bool, controls: bool, chosen: tuple[str, ...], mode: str, runs: int,
+    seed: int | None, orders: int, rate: float, seconds: float, out: Path, listing: bool,
+) -> None:  # fmt: skip
+    """Place orders while one thing after another breaks; nothing may be lost, doubled, oversold or out of order."""
+    if listing:
+        for fault in FAULTS.values():
+            click.echo(f"{fault.name:40} {fault.what}{f' (needs {fault.needs})' if fault.needs else ''}")
+        for control in CONTROLS.values():
+            click.echo(f"control {control.name:32} {control.what}: {' or '.join(control.guards)}")
+        return
+    logs.configure("chaos", "ERROR")
+    first = SystemRandom().randrange(1_000_000) if seed is None else seed
+    size = Size(orders, rate, seconds)
+    results: list[Result] = []
+    why: list[str] = []
+    if not (controls or chosen) or names or everything:
+        faults = _faults(names, everything)
+        for each in MODES if mode == "both" else (mode,):
+            for small_disk in (False, True):
+                some = [fault for fault in faults if (fault.needs == "small disk") == small_disk]
+                if some:
+                    why += _all(each, some, small_disk, range(first, first + runs), size, results)
+    for name in chosen or (CONTROLS if controls else ()):
+        results.append(_control(name, first, size))
+    outcomes = [result.outcome for result in results]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(report.document(outcomes))
+    report.show(outcomes)
+    why += [f"{one.control or one.fault} (seed {one.seed}): {', '.join(report.failures(one))}"
+            for one in outcomes if report.failures(one)]  # fmt: skip
+    if why:
+        raise SystemExit("\n".join(why))
+
+
+def _faults(names: Sequence[str], everything: bool) -> list[Fault]:
+    """Raises BadParameter for a name that nothing begins with."""
+    if everything:
+        return list(FAULTS.values())
+    found = []
+    for name in names or PLAN:
+        matching = [FAULTS[name]] if name in FAULTS else [one for one in FAULTS.values() if one.name.startswith(name)]
+        if not matching:
+            raise click.BadParameter(f"there is no fault {name!r}; see --list")
+        found += matching
+    return found
+
+
+def _all(
+    mode: str, faults: Sequence[Fault], small_disk: bool, seeds: Sequence[int], size: Size,
+    results: list[Result],
+) -> list[str]:  # fmt: skip
+    """Run after run on one stack; what is wrong with it in the end, all promises recomputed."""
+    with _opened(Ground(scale=MODES[mode], small_disk=small_disk)) as (ground, shop):
+        for fault in faults:
+            for seed in seeds:
+                results.append(run(ground, shop, fault, seed=seed, size=size, mode=mode))
+                click.echo(report.line(results[-1]))
+        return [str(verdict) for verdict in recompute(ground.stores) if verdict.breaches]
+
+
+def _control(name: str, seed: int, size: Size) -> Result:
+    """On a stack of its own, which is spoilt afterwards."""
+    control = CONTROLS[name]
+    impatient = Size(size.orders, size.rate, size.seconds, CONTROL_PATIENCE)
+    with _opened(Ground(patches=control.patches)) as (ground, shop):
+        fault = FAULTS[control.fault]
+        found = run(ground, shop, fault, seed=seed, size=impatient, mode="stack", control=name)
+    click.echo(report.line(found))
+    return found
+
+
+@contextmanager
+def _opened(ground: Ground) -> Iterator[tuple[Ground, Shop]]:
+    with ground:
+        yield ground, Shop(ground)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""What was found, as a table for a terminal and as JSON for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from chaos.controls import CONTROLS
+from chaos.figures import ZERO, Outcome
+from chaos.run import Result
+
+
+def failures(outcome: Outcome) -> list[str]:
+    """Why this run fails: figures that must be zero; for a control, a guarded figure that is zero."""
+    if not outcome.control:
+        return [f"{name} is {getattr(outcome, name)}" for name in outcome.broken]
+    guards = CONTROLS[outcome.control].guards
+    return [] if any(getattr(outcome, name) for name in guards) else [f"{' and '.join(guards)} stayed zero"]
+
+
+def line(result: Result) -> str:
+    """One run in a line, and what is to be said of it."""
+    one = result.outcome
+    figures = " ".join(f"{name}={getattr(one, name)}" for name in ZERO if getattr(one, name)) or "all zero"
+    why = failures(one)
+    verdict = "FAILED" if why else "ok"
+    head = f"{verdict:6} {one.control and one.control + ': '}{one.fault} (seed {one.seed}, {one.mode})"
+    text = f"{head}: {one.orders} orders, {figures}, recovered in {one.recovery_s} s, available {one.availability:.1%}"
+    shown = [f"\n         {note}" for note in result.notes]
+    if why:
+        shown += [f"\n         {name}: {words}" for name, several in result.words.items() for words in several[:4]]
+    return text + "".join(shown)
+
+
+def table(outcomes: Sequence[Outcome]) -> Table:
+    """One row for each fault, mode and control: sums of what must be zero, the worst of the rest."""
+    found = Table("mode", "fault", "control", "runs", "orders", *ZERO, "recovery s", "available", title="Chaos")
+    rows: dict[tuple[str, str, str], list[Outcome]] = {}
+    for one in outcomes:
+        rows.setdefault((one.mode, one.fault, one.control), []).append(one)
+    for (mode, fault, control), several in rows.items():
+        found.add_row(
+            mode, fault, control, str(len(several)), str(sum(one.orders for one in several)),
+            *(str(sum(getattr(one, name) for one in several)) for name in ZERO),
+            f"{max(one.recovery_s for one in several):.1f}", f"{min(one.availability for one in several):.1%}",
+        )  # fmt: skip
+    return found
+
+
+def show(outcomes: Sequence[Outcome]) -> None:
+    console = Console(highlight=False)
+    (console if console.is_terminal else Console(width=200, highlight=False)).print(table(outcomes))
+
+
+def document(outcomes: Sequence[Outcome]) -> bytes:
+    """The list of outcomes."""
+    return msgspec.json.format(msgspec.json.encode(outcomes)) + b"\n"

@@ -1,0 +1,152 @@
+"""One run: orders at a steady rate, one fault in their middle, its end whatever happens, rest, and the figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+
+import requests
+import sqlalchemy as sa
+
+from chaos import figures
+from chaos.faults import Fault, Scene
+from chaos.figures import Measured, Outcome
+from chaos.ground import operated
+from chaos.shop import Shop
+from chaos.traffic import Traffic
+from deploy.fleet import FLEET
+from deploy.ops.backlog import backlog
+from deploy.sandbox.world import NotQuiet
+from deploy.stack import Stack
+from shared.kernel import clock
+
+FRESH = 1.0
+"""Seconds: what waits no longer than this does not wait."""
+ACTOR = "chaos"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much a run is. `orders` at least, so many a second; a fault lasts `seconds`; `patience` for what it left."""
+
+    orders: int = 100
+    rate: float = 6.0
+    seconds: float = 5.0
+    patience: float = 150.0
+
+
+@dataclass
+class Result:
+    """An outcome, and in words what is wrong with it; `missed`: the fault found nothing to strike."""
+
+    outcome: Outcome
+    words: dict[str, list[str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def run(stack: Stack, shop: Shop, fault: Fault, *, seed: int, size: Size, mode: str, control: str = "") -> Result:
+    """Raises ServerError when the stack does not come back."""
+    dice = Random(f"{seed} {fault.name}")
+    shop.open(max(2, size.orders // 20))
+    since = figures.before(stack)
+    traffic = Traffic(stack, shop, size.orders, size.rate, Random(dice.random()))
+    scene = Scene(stack, Random(dice.random()), size.seconds)
+    traffic.start()
+    try:
+        traffic.wait_placed(size.orders // 3)
+        with traffic.counted() as count:
+            fault.strike(scene)
+        recovery = _recovery(stack, size.patience)
+    finally:
+        traffic.finish(size.patience)
+    calm(stack, size.patience)
+    measured = Measured(stack, shop, traffic, since)
+    dead = figures.dead_letters(stack) - since.dead
+    outcome = Outcome(
+        mode=mode,
+        fault=fault.name,
+        seed=seed,
+        orders=len(traffic.journal),
+        lost=measured.lost(),
+        doubled=measured.doubled(),
+        oversold=measured.oversold(),
+        money_error=measured.money_error(),
+        order_violations=measured.order_violations(),
+        dead_letters=max(0, dead - scene.poisons),
+        stuck=measured.stuck(),
+        recovery_s=round(recovery, 1),
+        availability=round(count.share, 4),
+        control=control,
+    )
+    if dead < scene.poisons:
+        scene.notes.append(f"{scene.poisons - dead} poisons were not found among the dead")
+    bury(stack)
+    return Result(outcome, measured.words, scene.notes)
+
+
+def calm(stack: Stack, seconds: float) -> bool:
+    """Whether all came to rest in time: nothing under way, nothing kept to be tried again, no call backing off."""
+    until = clock.monotonic() + seconds
+    while (left := until - clock.monotonic()) > 0:
+        try:
+            stack.world.settle(left)
+        except NotQuiet:
+            return False
+        except (sa.exc.SQLAlchemyError, requests.RequestException):
+            clock.pause(0.5)
+            continue
+        if not _tried_again(stack):
+            return True
+        clock.pause(0.5)
+    return False
+
+
+def _tried_again(stack: Stack) -> bool:
+    look = sa.text(
+        "SELECT EXISTS (SELECT FROM inbox_retry WHERE status IN ('failed', 'early', 'started'))"
+        " OR EXISTS (SELECT FROM intent)"
+    )
+    for database in stack.stores.values():
+        with database.read() as connection:
+            if connection.execute(look).scalar():
+                return True
+    return False
+
+
+def _recovery(stack: Stack, patience: float) -> float:
+    """Seconds until nothing that was said is older than a moment and not published or not handled."""
+    begun = clock.monotonic()
+    while clock.monotonic() < begun + patience:
+        try:
+            if not _is_late(stack):
+                break
+        except sa.exc.SQLAlchemyError:
+            pass
+        clock.pause(0.3)
+    return clock.monotonic() - begun
+
+
+def _is_late(stack: Stack) -> bool:
+    for database in stack.stores.values():
+        with database.read() as connection:
+            age = connection.execute(_OLDEST).scalar()
+        if age is not None and age > FRESH:
+            return True
+    return any(backlog(stack.stores, one.name, one.service.on.bindings()).age > FRESH for one in FLEET)
+
+
+_OLDEST = sa.text(
+    "SELECT extract(epoch FROM clock_timestamp() - min(log.created_at)) FROM outbox JOIN event_log log USING (pos)"
+)
+
+
+def bury(stack: Stack) -> None:
+    """Discard what lies dead, so that the next run begins without it."""
+    platform = operated(stack)
+    try:
+        for one in FLEET:
+            letters = platform.letters(one.name, ACTOR, "a run is over")
+            for row in letters.rows(limit=1000):
+                letters.discard(row["no"])
+    finally:
+        platform.close()
