@@ -6,6 +6,7 @@ travels by events (V5, V7, V8). Each check answers the breaches it found, naming
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -40,10 +41,11 @@ class Snapshot:
 
     def __init__(self, stores: Stores) -> None:
         self.stores = stores
-        self.groups = list(self._documents("order", "order_group"))
+        self.groups = list(self.documents("order", "order_group"))
         self.orders = [(group, order) for group in self.groups for order in group["orders"]]
-        self.payments = list(self._documents("payment", "payment"))
-        self.reservations = {one["order_no"]: one for one in self._documents("inventory", "reservation")}
+        self.payments = list(self.documents("payment", "payment"))
+        self.reservations = {one["order_no"]: one for one in self.documents("inventory", "reservation")}
+        self.returns = list(self.documents("inventory", "returned_parcel"))
         self.timers = {name: self._timers(name) for name in stores}
 
     def rows(self, store: str, statement: str) -> list[Any]:
@@ -51,7 +53,8 @@ class Snapshot:
         with self.stores[store].read() as connection:
             return list(connection.execute(sa.text(statement)))
 
-    def _documents(self, store: str, table: str) -> Iterator[dict[str, Any]]:
+    def documents(self, store: str, table: str) -> Iterator[dict[str, Any]]:
+        """The bodies of a table of aggregates."""
         for (body,) in self.rows(store, f"SELECT body FROM {table}"):  # noqa: S608  (names of our own)
             yield msgspec.json.decode(bytes(body))
 
@@ -64,7 +67,10 @@ TERMINAL = ("COMPLETED", "CANCELLED", "CLOSED")
 
 
 def stock_is_never_promised_twice(see: Snapshot) -> tuple[int, list[str]]:
-    """on_hand, and on_hand less allocated less held, are never below zero; the ledger's sums are the numbers."""
+    """on_hand, and on_hand less allocated less held, are never below zero; the ledger's sums are the numbers.
+
+    No more of a parcel is put back on the shelf than had left with it, and that is what its inspection found fit.
+    """
     rows = see.rows("inventory", "SELECT sku, warehouse_id, on_hand, held, allocated, backordered FROM stock")
     sums = {
         (row[0], row[1]): tuple(map(int, row[2:]))
@@ -81,7 +87,33 @@ def stock_is_never_promised_twice(see: Snapshot) -> tuple[int, list[str]]:
             bad.append(f"{sku}@{warehouse}: {on_hand} on hand, {held} held, {allocated} allocated")
         if sums.get((sku, warehouse), (0, 0, 0, 0)) != tuple(numbers):
             bad.append(f"{sku}@{warehouse}: the ledger says {sums.get((sku, warehouse))}")
+    bad += _put_back_wrongly(see)
     return len(rows), bad
+
+
+def _put_back_wrongly(see: Snapshot) -> list[str]:
+    fit: Counter[tuple[str, str, str]] = Counter()
+    for one in see.returns:
+        for line in one["findings"]:
+            if line["disposition"] == "resellable":
+                fit[one["shipment_id"], line["sku"], one["warehouse_id"]] += line["qty_accepted"]
+    back, left = (
+        {
+            (shipment_id, sku, warehouse): int(units)
+            for shipment_id, sku, warehouse, units in see.rows(
+                "inventory",
+                "SELECT shipment_id, sku, warehouse_id, sum(on_hand) FROM stock_movement"  # noqa: S608  (our own words)
+                f" WHERE kind = '{kind}' GROUP BY shipment_id, sku, warehouse_id",
+            )
+        }
+        for kind in ("restock", "deduct")
+    )
+    return [
+        f"{key[1]}@{key[2]}: of {key[0]} {back.get(key, 0)} units are put back,"
+        f" {fit[key]} were found fit, {-left.get(key, 0)} had left"
+        for key in back.keys() | {key for key, units in fit.items() if units}
+        if not back.get(key, 0) == fit[key] <= -left.get(key, 0)
+    ]
 
 
 def lines_add_up(see: Snapshot) -> tuple[int, list[str]]:
@@ -195,8 +227,14 @@ def told_once(see: Snapshot) -> tuple[int, list[str]]:
 
 
 def the_services_agree(see: Snapshot) -> tuple[int, list[str]]:
-    """Cancelled: no stock held, no money kept. Confirmed to received: stock allocated or gone."""
-    bad = []
+    """Cancelled: no stock held, no money kept. Confirmed to received: stock allocated or gone. Back: to inspect."""
+    inspected = {one["shipment_id"] for one in see.returns}
+    bad = [
+        f"{shipment['order_no']}: {shipment['shipment_id']} came back and is not to be inspected"
+        for shipment in see.documents("shipping", "shipment")
+        if shipment["state"] == "RETURNED_TO_SENDER" and shipment["kind"] == "sale"
+        if shipment["shipment_id"] not in inspected
+    ]
     splits = {split["order_no"]: (payment, split) for payment in see.payments for split in payment["splits"]}
     for _, order in see.orders:
         number, state = order["order_no"], order["state"]

@@ -1,4 +1,4 @@
-"""What sellers may ask of their warehouses and stock, and operators may see of everybody's."""
+"""What sellers may ask of their warehouses, stock and returns, and operators may see of everybody's."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from services.inventory.domain.stock import NoShop, Stock
 from services.inventory.schemas import (
     AdjustStock,
     CountStock,
+    InspectReturn,
     MovementPage,
     MovementQuery,
     OpenWarehouse,
     ReceiveStock,
     ReservationView,
+    ReturnPage,
+    ReturnQuery,
+    ReturnView,
     SkuStockView,
     StockLines,
     StockPage,
@@ -28,7 +32,7 @@ from shared.storage.unit_of_work import UnitOfWork
 from shared.web.auth import OPERATOR, SELLER, Principal
 from shared.web.door import Door, Reading
 
-door = Door("inventory", __name__, description="Warehouses and stock")
+door = Door("inventory", __name__, description="Warehouses, stock and returns")
 
 Body = dict[str, Any]
 
@@ -101,6 +105,24 @@ def get_movements(reading: Reading, who: Principal, sku: str, query: Body) -> An
 def get_reservation(reading: Reading, who: Principal, order_no: str) -> Any:
     """What is promised to an order."""
     return queries.get_reservation(reading, order_no, _scope(who))
+
+
+@door.get("/returns", who={SELLER, OPERATOR}, query=ReturnQuery, answer=ReturnPage)
+def get_returns(reading: Reading, who: Principal, query: Body) -> Any:
+    """Parcels of sold goods that came back, undelivered or refused at the door."""
+    return queries.list_returns(reading, _scope(who, query), query["limit"], query["cursor"], state=query.get("state"))
+
+
+@door.get("/returns/<shipment_id>", who={SELLER, OPERATOR}, answer=ReturnView)
+def get_return(reading: Reading, who: Principal, shipment_id: str) -> Any:
+    """A parcel that came back."""
+    return queries.get_return(reading, shipment_id, _scope(who))
+
+
+@door.post("/returns/<shipment_id>/inspection", who={SELLER}, body=InspectReturn, answer=ReturnView, status=201)
+def post_inspection(tx: UnitOfWork, who: Principal, shipment_id: str, body: Body) -> Any:
+    """Say of every unit that came back whether it can be sold again. Once: what can be is on sale from now on."""
+    return queries.return_view(commands.inspect(tx, _shop(who), who.account_id, shipment_id, **body))
 
 
 def _shop(who: Principal) -> str:

@@ -10,7 +10,7 @@ from shared.runtime.web import web
 
 service = Service(
     name="inventory",
-    owns="Warehouses, stock and reservations",
+    owns="Warehouses, stock, reservations and returns",
     doors=(api.door,),
     on=handlers.on,
     timers=timers.due,

@@ -1,5 +1,5 @@
-"""What sellers ask inventory to do: open warehouses, put stock in, take it out, count it, and say how it is
-kept.
+"""What sellers ask inventory to do: open warehouses, put stock in, take it out, count it, say how it is kept, and
+inspect what came back.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from services.inventory import store
+from services.inventory.domain.returned import Finding, NoSuchReturn, Return
 from services.inventory.domain.stock import (
     AdjustmentReason,
     NoSuchSku,
@@ -87,6 +88,20 @@ def agree(
     row = shelves.agree(sku, warehouse_id, low_threshold=low_threshold, backorder_limit=backorder_limit)
     tx.emit(*shelves.news())
     return row
+
+
+def inspect(tx: UnitOfWork, seller_id: str, by: str, shipment_id: str, *, lines: Sequence[Line]) -> Return:
+    """Say of every unit that came back what it is worth. What is fit for sale is stock again.
+
+    Raises NoSuchReturn, AlreadyInspected, LineNotReturned, UnitsDoNotAddUp, TooMuchStock.
+    """
+    returned = store.returns.get(tx, shipment_id)
+    if returned.seller_id != seller_id:
+        raise NoSuchReturn()
+    shelves = store.lock_shelves(tx, returned.skus)
+    facts = returned.inspect([Finding(**line) for line in lines], shelves, by, tx.now())
+    tx.emit(*facts, *shelves.news())
+    return returned
 
 
 def _adjust(

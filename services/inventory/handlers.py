@@ -12,6 +12,7 @@ from datetime import datetime
 from services.inventory import store
 from services.inventory.domain.plan import Wanted
 from services.inventory.domain.reservation import FIRST_HOLD, REVIEW_GRACE, SAFETY, Reservation, sale
+from services.inventory.domain.returned import Return
 from services.inventory.timers import HOLD_ENDS
 from shared.contracts.catalog import ProductDelisted, ProductListed, ProductSubmitted, ProductUpdated
 from shared.contracts.event import Fact
@@ -25,7 +26,7 @@ from shared.contracts.order import (
     OrderPlaced,
 )
 from shared.contracts.payment import PaymentInitiated
-from shared.contracts.shipping import Shipped
+from shared.contracts.shipping import ReturnedToSender, Shipped
 from shared.kernel.errors import TooEarly
 from shared.messaging.subscriptions import Subscriptions
 from shared.storage.unit_of_work import UnitOfWork
@@ -35,8 +36,9 @@ on = Subscriptions("inventory")
 
 @on.batch
 def lock_stock(facts: Sequence[Fact], tx: UnitOfWork) -> None:
-    """All reservations and all stock this batch may touch, in three statements whatever its size."""
+    """All reservations, returns and stock this batch may touch, with a statement for each whatever its size."""
     orders: set[str] = set()
+    back: set[str] = set()
     skus: set[str] = set()
     for fact in facts:
         match fact:
@@ -48,6 +50,9 @@ def lock_stock(facts: Sequence[Fact], tx: UnitOfWork) -> None:
             case Shipped():
                 orders.add(fact.order_no)
                 skus.update(line.sku for line in fact.lines)
+            case ReturnedToSender():
+                orders.add(fact.order_no)
+                back.add(fact.shipment_id)
             case OrderPaymentRequested():
                 orders.update(share.order_no for share in fact.orders)
             case PaymentInitiated():
@@ -59,6 +64,8 @@ def lock_stock(facts: Sequence[Fact], tx: UnitOfWork) -> None:
     if orders:
         for reservation in store.reservations.lock(tx, sorted(map(sale, orders))):
             skus |= reservation.skus
+    if back:
+        store.returns.lock(tx, sorted(back))
     if skus:
         store.lock_shelves(tx, skus)
 
@@ -186,6 +193,28 @@ def close(event: OrderClosed, tx: UnitOfWork) -> None:
     more.
     """
     _tell(tx, _known(tx, event.order_no).close(store.shelves(tx), tx.cause.causation_id))
+
+
+@on(ReturnedToSender)
+def await_inspection(event: ReturnedToSender, tx: UnitOfWork) -> None:
+    """Sold goods are back in their warehouse, and on no shelf until their shop has looked at them."""
+    if event.kind != "sale" or store.returns.find(tx, event.shipment_id) is not None:
+        return
+    if event.shipment_id not in _known(tx, event.order_no).shipments:
+        raise TooEarly(f"{event.shipment_id} came back, but is not known to have left")
+    store.returns.add(
+        tx,
+        Return(
+            shipment_id=event.shipment_id,
+            group_no=event.group_no,
+            order_no=event.order_no,
+            seller_id=event.seller_id,
+            warehouse_id=event.warehouse_id,
+            reason=event.reason,
+            received_at=event.received_at,
+            lines=list(event.lines),
+        ),
+    )
 
 
 # --- the pieces -------------------------------------------------------------------------------------------

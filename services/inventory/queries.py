@@ -1,17 +1,20 @@
-"""What can be looked up: warehouses, stock, its ledger, and what is promised to an order.
+"""What can be looked up: warehouses, stock, its ledger, what is promised to an order, and what came back.
 
 `seller_id` narrows to one shop; None sees all, which only operators may.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
 
 from services.inventory.domain.reservation import sale
+from services.inventory.domain.returned import NoSuchReturn, Return
 from services.inventory.domain.stock import NoSuchReservation, NoSuchSku, NoSuchWarehouse, Stock
-from services.inventory.store import Warehouse, movement, reservations, sku, stock, warehouse
+from services.inventory.store import Warehouse, movement, reservations, returns, sku, stock, warehouse
 from shared.kernel.errors import Invalid
 from shared.web.door import Reading, page
 
@@ -140,6 +143,36 @@ def get_reservation(reading: Reading, order_no: str, seller_id: str | None) -> R
     found = reservations.decode(body)
     parts = [vars(part) for part in found.parts]
     return vars(found) | {"parts": parts}
+
+
+def return_view(one: Return) -> Row:
+    return vars(one) | {"lines": _plain(one.lines), "findings": _plain(one.findings)}
+
+
+def get_return(reading: Reading, shipment_id: str, seller_id: str | None) -> Row:
+    """A parcel that came back. Raises NoSuchReturn."""
+    found = returns.peek(reading.connection, shipment_id)
+    if seller_id not in (None, found.seller_id):
+        raise NoSuchReturn()
+    return return_view(found)
+
+
+def list_returns(
+    reading: Reading, seller_id: str | None, limit: int, cursor: str | None, *, state: str | None = None
+) -> Row:
+    """Those whose shipment was planned first come first."""
+    table = returns.table
+    wanted = sa.select(table.c.body).where(*_of(table, seller_id))
+    if state is not None:
+        wanted = wanted.where(table.c.state == state)
+    if cursor is not None:
+        wanted = wanted.where(table.c.shipment_id > cursor)
+    bodies = reading.execute(wanted.order_by(table.c.shipment_id).limit(limit + 1)).scalars()
+    return page([return_view(returns.decode(body)) for body in bodies], limit, lambda row: str(row["shipment_id"]))
+
+
+def _plain(lines: Iterable[Any]) -> list[Row]:
+    return [asdict(line) for line in lines]
 
 
 def _known(reading: Reading, one: str, seller_id: str | None) -> Any:

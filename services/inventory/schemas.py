@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from marshmallow import fields, validate
 
+from services.inventory.domain.returned import State
 from services.inventory.domain.stock import MOST_ON_HAND
+from shared.contracts.inventory import Disposition
 from shared.web.door import Schema, View
 
 MOST_LINES = 200
@@ -81,6 +83,25 @@ class StockTerms(Schema):
     backorder_limit = _units(
         0, required=True, metadata={"description": "Units that may be sold before they are here; 0: none."}
     )
+
+
+class InspectedUnits(Schema):
+    line_id = fields.String(required=True, validate=validate.Length(1, 64))
+    qty_accepted = _units(0, load_default=0)
+    qty_rejected = _units(
+        0, load_default=0, metadata={"description": "Not what was sent, or not intact; never put back on sale."}
+    )
+    disposition = fields.String(
+        required=True,
+        validate=validate.OneOf(get_args(Disposition)),
+        metadata={"description": "What becomes of the accepted units; only `resellable` ones are stock again."},
+    )
+
+
+class InspectReturn(Schema):
+    """Every unit that came back, accepted or rejected; a line whose units fare differently is named several times."""
+
+    lines = fields.List(fields.Nested(InspectedUnits), required=True, validate=validate.Length(1, MOST_LINES))
 
 
 class WarehouseView(View):
@@ -185,6 +206,41 @@ class ReservationView(View):
     parts = fields.List(fields.Nested(PartView))
 
 
+class ReturnedLineView(View):
+    line_id = fields.String()
+    sku = fields.String()
+    qty = fields.Integer()
+
+
+class InspectedLineView(View):
+    line_id = fields.String()
+    sku = fields.String()
+    qty_accepted = fields.Integer()
+    qty_rejected = fields.Integer()
+    disposition = fields.String()
+
+
+class ReturnView(View):
+    """A parcel that came back, and what was found in it once it was inspected."""
+
+    shipment_id = fields.String()
+    group_no = fields.String()
+    order_no = fields.String()
+    seller_id = fields.String()
+    warehouse_id = fields.String()
+    reason = fields.String()
+    state = fields.String()
+    received_at = fields.AwareDateTime()
+    inspected_at = fields.AwareDateTime(allow_none=True)
+    lines = fields.List(fields.Nested(ReturnedLineView))
+    findings = fields.List(fields.Nested(InspectedLineView))
+
+
+class ReturnPage(View):
+    items = fields.List(fields.Nested(ReturnView))
+    next = fields.String(allow_none=True)
+
+
 class PageQuery(Schema):
     limit = fields.Integer(load_default=50, validate=validate.Range(1, 100))
     cursor = fields.String(load_default=None, validate=validate.Length(1, 128))
@@ -198,6 +254,10 @@ class StockQuery(WarehouseQuery):
     warehouse_id = fields.String()
     product_id = fields.String()
     low = fields.Boolean(metadata={"description": "Only what is below its threshold, or only what is not."})
+
+
+class ReturnQuery(WarehouseQuery):
+    state = fields.String(validate=validate.OneOf(get_args(State)))
 
 
 class MovementQuery(Schema):

@@ -24,6 +24,23 @@ class DeductedLine:
     on_hand_after: Count
 
 
+Disposition = Literal["resellable", "refurbish", "scrap"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectedLine:
+    """What was found of units that came back. `disposition` is what becomes of the accepted ones.
+
+    A line whose units fare differently appears once for each finding.
+    """
+
+    line_id: str
+    sku: str
+    qty_accepted: Count
+    qty_rejected: Count
+    disposition: Disposition
+
+
 class WarehouseOpened(Fact, about="warehouse/warehouse_id", key="seller_id"):
     """A seller's warehouse is in use. Shipping may send from it."""
 
@@ -126,6 +143,34 @@ class StockAdjusted(Fact, about="stock/sku", key="sku"):
     available: Count
     reason: Literal["received", "stocktake", "damage", "manual"]
     by: str
+
+
+class ReturnInspected(Fact, about="return/shipment_id", key="group_no"):
+    """The shop looked at every unit of a shipment that came back. Of what can be sold again, StockRestocked tells."""
+
+    shipment_id: str
+    group_no: str
+    order_no: str
+    seller_id: str
+    warehouse_id: str
+    lines: tuple[InspectedLine, ...]
+    inspected_at: Moment
+    by: str
+    case_id: str | None = None
+
+
+class StockRestocked(Fact, about="stock/sku", key="sku"):
+    """Units that came back are on the shelf again. `on_hand` is this warehouse's, `available` that of all."""
+
+    sku: str
+    seller_id: str
+    warehouse_id: str
+    shipment_id: str
+    order_no: str
+    qty: Quantity
+    on_hand: Count
+    available: Count
+    case_id: str | None = None
 
 
 class StockLow(Fact, about="stock/sku", key="sku"):

@@ -10,6 +10,7 @@ from shared.contracts.event import Fact
 from shared.contracts.lines import Actor, Amount, Count, Currency, LineQty, Moment, Ordinal, Quantity, SkuLine
 
 Kind = Literal["sale", "replacement", "return_back", "service"]
+ReturnReason = Literal["refused", "undeliverable"]
 GoneReason = Literal["handed_over", "delivered", "lost"]
 TrackingStatus = Literal[
     "accepted",
@@ -226,7 +227,7 @@ class ReturnedToSender(Fact, about="shipment/shipment_id", key="group_no"):
     kind: Kind
     warehouse_id: str
     lines: tuple[SkuLine, ...]
-    reason: Literal["refused", "undeliverable"]
+    reason: ReturnReason
     cod: bool
     received_at: Moment
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from services.inventory.domain.reservation import Reservation
+from services.inventory.domain.returned import NoSuchReturn, Return
 from shared.storage.repository import Repository, aggregate_table
 from shared.storage.types import BigId, Moment
 
@@ -102,4 +103,19 @@ reservations = Repository(
     Reservation,
     key=lambda one: one.reservation_id,
     columns=lambda one: {"order_no": one.order_no, "seller_id": one.seller_id, "state": one.state},
+)
+
+returns = Repository(
+    aggregate_table(
+        "returned_parcel",
+        metadata,
+        "shipment_id",
+        sa.Column("seller_id", sa.String(64), nullable=False),
+        sa.Column("state", sa.String(24), nullable=False),
+        sa.Index("returned_parcel_seller", "seller_id", "state", "shipment_id"),
+    ),
+    Return,
+    key=lambda one: one.shipment_id,
+    columns=lambda one: {"seller_id": one.seller_id, "state": one.state},
+    missing=NoSuchReturn,
 )

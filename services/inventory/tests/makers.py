@@ -28,8 +28,8 @@ from shared.contracts.order import (
     PlacedLine,
 )
 from shared.contracts.payment import PaymentInitiated
-from shared.contracts.shipping import Shipped
-from shared.testing.stage import Caller, Stage
+from shared.contracts.shipping import ReturnedToSender, Shipped
+from shared.testing.stage import Answer, Caller, Stage
 
 SHOP, OTHER_SHOP, BUYER = "shop-1", "shop-2", "buyer-1"
 _numbers = count(1)
@@ -204,6 +204,30 @@ def shipped(order: OrderPlaced, warehouse_id: str, shipment_id: str = "", kind: 
     )
 
 
+def came_back(parcel: Shipped) -> ReturnedToSender:
+    return ReturnedToSender(
+        shipment_id=parcel.shipment_id,
+        group_no=parcel.group_no,
+        order_no=parcel.order_no,
+        seller_id=parcel.seller_id,
+        buyer_id=BUYER,
+        kind=parcel.kind,
+        warehouse_id=parcel.warehouse_id,
+        lines=parcel.lines,
+        reason="refused",
+        cod=False,
+        received_at=parcel.shipped_at + timedelta(days=3),
+    )
+
+
+def finding(line_id: str, accepted: int = 0, rejected: int = 0, disposition: str = "resellable") -> dict[str, Any]:
+    return {"line_id": line_id, "qty_accepted": accepted, "qty_rejected": rejected, "disposition": disposition}
+
+
+def inspect(who: Caller, shipment_id: str, *findings: dict[str, Any], **headers: str) -> Answer:
+    return who.post(f"/v1/returns/{shipment_id}/inspection", {"lines": list(findings)}, **headers)
+
+
 def payment_requested(*orders: OrderPlaced, pay_by: datetime) -> OrderPaymentRequested:
     return OrderPaymentRequested(
         group_no=orders[0].group_no,
@@ -274,8 +298,24 @@ def check_books(on: Stage) -> None:
             sums = ledger.setdefault((row["sku"], row["warehouse_id"]), Counter())
             for kind in kinds:
                 sums[kind] += row[kind]
+        sent: dict[tuple[str, str, str], Counter[str]] = {}
+        for row in connection.execute(sa.select(store.movement)).mappings():
+            if row["shipment_id"]:
+                key = row["shipment_id"], row["sku"], row["warehouse_id"]
+                sent.setdefault(key, Counter())[row["kind"]] += row["on_hand"]
+        inspected = [
+            store.returns.decode(body)
+            for body in connection.execute(sa.select(store.returns.table.c.body)).scalars().all()
+        ]
         waits = {(row.sku, row.reservation_id): row.qty for row in connection.execute(sa.select(store.waiting))}
         bodies = connection.execute(sa.select(store.reservations.table.c.body)).scalars().all()
+    fit: Counter[tuple[str, str, str]] = Counter()
+    for back in inspected:
+        for line in back.findings:
+            if line.disposition == "resellable":
+                fit[back.shipment_id, line.sku, back.warehouse_id] += line.qty_accepted
+    for parcel, units in sent.items():
+        assert 0 <= units["restock"] == fit[parcel] <= -units["deduct"], (parcel, units, fit[parcel])
     promised: dict[tuple[str, str], Counter[str]] = {}
     waited: Counter[tuple[str, str]] = Counter()
     for body in bodies:

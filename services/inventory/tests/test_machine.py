@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis.stateful import Bundle, consumes, initialize, invariant, rule
 
 from services.inventory.tests import makers
 from shared.contracts.inventory import (
+    ReturnInspected,
     StockAllocated,
     StockDeducted,
     StockReleased,
@@ -18,10 +20,12 @@ from shared.contracts.inventory import (
     StockReserved,
 )
 from shared.contracts.order import OrderPlaced
+from shared.contracts.shipping import Shipped
 from shared.testing.machines import StoreMachine, play
 
 SKUS = st.sampled_from(["A", "B"])
 UNITS = st.integers(1, 4)
+FATES = st.sampled_from(["resellable", "resellable", "scrap"])
 
 
 class Shop(StoreMachine):
@@ -29,16 +33,24 @@ class Shop(StoreMachine):
 
     orders = Bundle("orders")
 
-    @initialize(stock=st.lists(st.tuples(SKUS, UNITS, st.booleans()), max_size=4), room=st.integers(0, 3))
-    def open(self, stock: list[tuple[str, int, bool]], room: int) -> None:
+    @initialize(
+        stock=st.lists(st.tuples(SKUS, UNITS, st.booleans()), max_size=4), room=st.integers(0, 3), back=st.booleans()
+    )
+    def open(self, stock: list[tuple[str, int, bool]], room: int, back: bool) -> None:
         self.fresh_store()
         self.on = makers.stage(self.url, self.folder, vault_url="sqlite://")
         self.told: list[bytes] = []
-        self.shipments: list[bytes] = []
+        self.parcels: list[Shipped] = []
         self.east, self.west = makers.warehouse(self.on, "East"), makers.warehouse(self.on, "West")
         for sku, units, east in stock:
             makers.put_in(self.on, self.east if east else self.west, **{sku: units})
         makers.terms(self.on, "A", self.west, low=2, backorders=room)
+        if back:  # or hardly any parcel would come back in so few steps
+            makers.put_in(self.on, self.east, A=3)
+            order = makers.placed(self.on, A=3)
+            self.tell(order, makers.confirmed(order))
+            self.send(makers.shipped(order, self.east))
+            self.tell(makers.came_back(self.parcels[0]))
 
     def tell(self, *facts: object) -> None:
         bodies = [self.on.bytes_of(fact) for fact in facts]  # type: ignore[arg-type]
@@ -92,11 +104,34 @@ class Shop(StoreMachine):
         parts = answer.json["parts"] if answer.status == 200 else []
         qty = {part["sku"]: part["allocated"] for part in parts if part["warehouse_id"] == where and part["allocated"]}
         if qty:
-            self.tell(makers.shipped(order, where, **qty))
+            self.send(makers.shipped(order, where, **qty))
 
     @rule(order=orders, east=st.booleans())
     def ship_whatever_the_books_say(self, order: OrderPlaced, east: bool) -> None:
-        self.tell(makers.shipped(order, self.east if east else self.west))
+        self.send(makers.shipped(order, self.east if east else self.west))
+
+    def send(self, parcel: Shipped) -> None:
+        self.parcels.append(parcel)
+        self.tell(parcel)
+
+    @rule(data=st.data(), heard=st.booleans())
+    def a_parcel_comes_back(self, data: st.DataObject, heard: bool) -> None:
+        if self.parcels:
+            parcel = data.draw(st.sampled_from(self.parcels))
+            if not heard:  # of a parcel of which nothing else was heard
+                parcel = replace(parcel, shipment_id=f"{parcel.shipment_id}-other")
+            self.tell(makers.came_back(parcel))
+
+    @rule(data=st.data(), fate=FATES, off=st.sampled_from([0, 0, 0, -1, 1]))
+    def inspect(self, data: st.DataObject, fate: str, off: int) -> None:
+        """Whatever came back, again too, and counted wrong at times."""
+        who = makers.seller(self.on)
+        if back := who.get("/v1/returns").json["items"]:
+            one = data.draw(st.sampled_from(back))
+            fit = [(line, data.draw(st.integers(0, line["qty"]))) for line in one["lines"]]
+            found = [makers.finding(line["line_id"], good, line["qty"] - good + off, fate) for line, good in fit]
+            statuses = {"INSPECTED": (409, 422), "AWAITING_INSPECTION": (422,) if off else (201,)}
+            assert makers.inspect(who, one["shipment_id"], *found).status in statuses[one["state"]]
 
     @rule(sku=SKUS, units=UNITS, east=st.booleans())
     def receive(self, sku: str, units: int, east: bool) -> None:
@@ -149,6 +184,8 @@ class Shop(StoreMachine):
         assert all(line.qty + line.backordered_qty for one in self.on.said(StockReleased) for line in one.lines)
         shipments = [one.shipment_id for one in self.on.said(StockDeducted)]
         assert len(shipments) == len(set(shipments))
+        inspected = [one.shipment_id for one in self.on.said(ReturnInspected)]
+        assert len(inspected) == len(set(inspected))
         assert all(one.shortages for one in self.on.said(StockReservationFailed))
 
     @invariant()

@@ -3,6 +3,7 @@
 import threading
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
@@ -187,6 +188,20 @@ def test_a_new_warehouse_and_the_last_unit_elsewhere_agree_on_what_is_sold_out(p
     assert not any(isinstance(fact, StockDepleted) for fact in said), "the buyer saw what had just come in"
 
 
+def test_two_who_inspect_one_parcel_at_once_put_its_goods_back_once(postgres_url, tmp_path):
+    on, main = stocked(postgres_url, tmp_path, A=3)
+    order = placed(on, A=3)
+    parcel = makers.shipped(order, main)
+    on.hear(order, confirmed(order), parcel, makers.came_back(parcel))
+    answers = []
+    look = partial(makers.inspect, makers.seller(on), parcel.shipment_id, makers.finding("l-A", 3))
+    together(*[lambda: answers.append(look()) for _ in range(4)])
+    assert sorted(answer.status for answer in answers) == [201, 409, 409, 409]
+    assert {answer.json["code"] for answer in answers if answer.status == 409} == {"already_inspected"}
+    assert numbers(on, "A", main) == (3, 0, 0, 0)
+    check_books(on)
+
+
 @contextmanager
 def statements(on):
     """Counts what goes to the database; an executemany is one."""
@@ -200,7 +215,7 @@ def statements(on):
     sa.event.remove(on.node.database.engine, "before_cursor_execute", note)
 
 
-@pytest.mark.parametrize("life", ["placed", "asked_to_pay", "confirmed", "shipped", "cancelled"])
+@pytest.mark.parametrize("life", ["placed", "asked_to_pay", "confirmed", "shipped", "came_back", "cancelled"])
 def test_fifty_orders_cost_as_many_statements_as_two(postgres_url, tmp_path, life):
     on, main = stocked(postgres_url, tmp_path, A=1000, B=1000)
     cost = []
@@ -220,7 +235,11 @@ def test_fifty_orders_cost_as_many_statements_as_two(postgres_url, tmp_path, lif
             facts += [confirmed(order) for order in orders]
         else:
             on.hear(*orders, *map(confirmed, orders))
-            facts += [makers.shipped(order, main) for order in orders]
+            parcels = [makers.shipped(order, main) for order in orders]
+            facts += parcels
+            if life == "came_back":
+                on.hear(*parcels)
+                facts = [makers.came_back(parcel) for parcel in parcels]
         bodies = [on.bytes_of(fact) for fact in facts]
         with statements(on) as seen:
             on.hear_bytes(*bodies)

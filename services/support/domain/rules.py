@@ -38,7 +38,14 @@ from shared.contracts.payment import (
     RefundCompleted,
     RefundFailed,
 )
-from shared.contracts.shipping import DeliveryFailed, DeliveryRefused, ShipmentLost, ShipmentOverdue, Shipped
+from shared.contracts.shipping import (
+    DeliveryFailed,
+    DeliveryRefused,
+    ReturnedToSender,
+    ShipmentLost,
+    ShipmentOverdue,
+    Shipped,
+)
 from shared.contracts.support import WebhookDisabled
 from shared.kernel import clock
 
@@ -114,6 +121,10 @@ def _held(fact: PaymentAmountMismatched) -> bool:
     return fact.action == "hold"
 
 
+def _was_sold(fact: ReturnedToSender) -> bool:
+    return fact.kind == "sale"
+
+
 def _final(fact: RefundFailed) -> bool:
     return fact.final
 
@@ -184,6 +195,7 @@ RULES: dict[type[Fact], tuple[Rule, ...]] = {
     Shipped: (Rule("buyer", "shipped", ORDER),),
     DeliveryFailed: (Rule("buyer", "delivery_failed", ORDER, mail=False),),
     DeliveryRefused: (Rule("seller", "delivery_refused", ORDER, mail=False),),
+    ReturnedToSender: (Rule("seller", "parcel_came_back", ORDER, when=_was_sold, mail=False),),
     ShipmentLost: (Rule("buyer", "shipment_lost", ORDER), Rule("seller", "shipment_lost_seller", ORDER)),
     OrderDelivered: (Rule("buyer", "delivered", ORDER | {"receipt_by": "receipt_by"}),),
     ReceiptConfirmed: (Rule("seller", "receipt_confirmed", ORDER, mail=False),),

@@ -175,6 +175,17 @@ TEMPLATES: dict[str, Words] = {
         "en": ("Order {order_no} was refused", "The buyer refused a parcel of order {order_no}; it is coming back."),
         "zh-CN": ("订单 {order_no} 被拒收", "买家拒收了订单 {order_no} 的包裹，正在退回。"),
     },
+    "parcel_came_back": {
+        "en": (
+            "A parcel of order {order_no} came back",
+            "A parcel of order {order_no} is in your warehouse again. Please inspect it: what is found fit for sale"
+            " goes back on sale.",
+        ),
+        "zh-CN": (
+            "订单 {order_no} 的包裹已退回",
+            "订单 {order_no} 的包裹已退回您的仓库，请验货；验收完好的商品将重新上架。",
+        ),
+    },
     "shipment_lost": {
         "en": ("A parcel was lost", "A parcel of order {order_no} was lost. You will get the money or the goods."),
         "zh-CN": ("包裹丢失", "订单 {order_no} 的包裹丢失，我们会退款或补发。"),
