@@ -18,7 +18,7 @@ import os
 import secrets
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -36,6 +36,8 @@ from deploy.ops.platform import Platform as OperatedPlatform
 from deploy.sandbox import carrier, provider
 from deploy.sandbox.desk import Settings as DeskSettings
 from deploy.sandbox.desk.desk import refuse_production
+from deploy.sandbox.door import Sandbox
+from deploy.sandbox.faults import Undo
 from deploy.sandbox.world import SETTLE_SECONDS, Desk, World
 from deploy.serving import Server
 from shared.kernel import clock
@@ -165,7 +167,7 @@ class Platform:
         apps: dict[str, Any] = {service.name: create_app(service, node) for service, node in parts}
         apps[LIVE] = apps.get("order")
         ours = OperatedPlatform(self.nodes)
-        apps[COMMONS] = create_commons(self.world, self.sandbox_key, self._operators(), ours)
+        apps[COMMONS] = create_commons(self._sandbox(), ours)
         self._stack.callback(self.server.stop)
         self.server.start(Gateway(fleet.table(self.members), {name: app for name, app in apps.items() if app}, LIVE))
         self._remember()
@@ -212,9 +214,30 @@ class Platform:
         self.kept.ports[name] = server.port
         return server
 
-    def _operators(self) -> Callable[[str], bool]:
+    def _sandbox(self) -> Sandbox:
         verifier = Verifier(self.nodes["account"].database)
-        return lambda token: is_operator(verifier, token)
+        return Sandbox(
+            self.world,
+            url=self.url,
+            key=self.sandbox_key,
+            operator=lambda: self.operator,
+            silence=self._silence,
+            admit=lambda token: is_operator(verifier, token),
+        )
+
+    def _silence(self, service: str) -> Undo:
+        consumer = next(one for one in self.dispatcher.consumers if one.on.consumer == service)
+
+        def away(*_: object) -> None:
+            raise OSError(f"{service} is away")
+
+        vars(consumer)["handle"] = away
+
+        def undo() -> None:
+            del vars(consumer)["handle"]
+            self.dispatcher.wake()
+
+        return undo
 
     # --- the folder -----------------------------------------------------------------------------------------
 

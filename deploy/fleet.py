@@ -35,6 +35,12 @@ COMMON_ROUTES = (
     Route("/v1/sandbox/clock", "GET", COMMONS),
     Route("/v1/sandbox/clock", "POST", COMMONS, slow=True),
     Route("/v1/sandbox/settle", "POST", COMMONS, slow=True),
+    Route("/v1/sandbox/scenarios", "GET", COMMONS),
+    Route("/v1/sandbox/scenarios/<name>", "POST", COMMONS, slow=True),
+    Route("/v1/sandbox/faults", "GET", COMMONS),
+    Route("/v1/sandbox/faults", "POST", COMMONS),
+    Route("/v1/sandbox/faults", "DELETE", COMMONS),
+    Route("/v1/sandbox/faults/<fault_id>", "DELETE", COMMONS),
 )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 import requests
@@ -30,6 +31,10 @@ class NotQuiet(Unavailable):
 
 class ClockGoesForward(Conflict):
     """Business time cannot be set back."""
+
+
+class DeskRefused(Exception):
+    """The provider or the carrier did not take what it was told; says why."""
 
 
 class _Clock(msgspec.Struct):
@@ -63,11 +68,27 @@ class Desk:
     def set_offset(self, seconds: float) -> None:
         self._ask("POST", "clock", {"offset_seconds": seconds})
 
+    def switches(self) -> list[dict[str, Any]]:
+        """The misbehaviours that are on, each with its `id`."""
+        return list(msgspec.json.decode(self._ask("GET", "switches"))["items"])
+
+    def switch(self, wish: Mapping[str, Any]) -> dict[str, Any]:
+        """Turn one on. Raises DeskRefused."""
+        return dict(msgspec.json.decode(self._ask("POST", "switches", dict(wish))))
+
+    def switch_off(self, number: int | None = None) -> bool:
+        """Turn one off, or all. Answers whether any was on."""
+        return bool(
+            msgspec.json.decode(self._ask("DELETE", "switches" if number is None else f"switches/{number}"))["removed"]
+        )
+
     def close(self) -> None:
         self._session.close()
 
     def _ask(self, method: str, what: str, body: object = None) -> bytes:
         answer = self._session.request(method, f"{self.url}/sandbox/{what}", json=body, timeout=10)
+        if answer.status_code == 422:
+            raise DeskRefused(answer.json().get("message", ""))
         answer.raise_for_status()
         return answer.content
 

@@ -296,9 +296,13 @@ class Stack:
         port = self._port(COMMONS)
         world = {
             "stores": {one.name: self.urls[one.name] for one in self.members},
+            "vault": self.urls["vault"],
+            "secret": self.kept.secret,
             "subscribers": fleet.subscribers(self.members),
             "desks": {"provider": self.provider_url, "carrier": self.carrier_url},
+            "url": self.url,
             "key": key,
+            "operator_password": self.kept.operator_password,
         }
         write_private(world_file, msgspec.json.encode(world))
         command = gunicorn(f"deploy.commons:create_sandbox({str(world_file)!r})")

@@ -111,6 +111,24 @@ def release(database: Database, held: Lease) -> None:
         connection.execute(_mine(held).values(owner="", until=_now(database, connection)))
 
 
+def usurp(database: Database, prefix: str, owner: str, ttl: timedelta) -> int:
+    """Take every lease whose name begins so from whoever has it, for `ttl`. Answers how many there are.
+
+    Those who had them can write nothing from now on; what they were writing is waited for. For the sandbox.
+    """
+    with database.begin() as connection:
+        theirs = lease.update().where(lease.c.name.startswith(prefix))
+        until = _now(database, connection) + ttl
+        return connection.execute(theirs.values(owner=owner, epoch=lease.c.epoch + 1, until=until)).rowcount
+
+
+def give_back(database: Database, owner: str) -> None:
+    """Free all leases of `owner`."""
+    with database.begin() as connection:
+        mine = lease.update().where(lease.c.owner == owner)
+        connection.execute(mine.values(owner="", until=_now(database, connection)))
+
+
 def workers(database: Database) -> int:
     """How many workers of this service are alive."""
     with database.read() as connection:
