@@ -158,6 +158,16 @@ class Seller(Person):
         """Answers the tracking number."""
         return str(self.do("POST", f"/v1/shipments/{shipment_id}/hand-over")["tracking_no"])
 
+    def returns(self, state: str = "AWAITING_INSPECTION") -> list[dict[str, Any]]:
+        """What came back."""
+        return list(self.do("GET", f"/v1/returns?limit=100&state={state}")["items"])
+
+    def inspect(self, shipment_id: str, *findings: tuple[str, int, int, str]) -> dict[str, Any]:
+        """Each finding: of which line, units accepted, units rejected, and what becomes of the accepted ones."""
+        names = ("line_id", "qty_accepted", "qty_rejected", "disposition")
+        lines = [dict(zip(names, one, strict=True)) for one in findings]
+        return dict(self.do("POST", f"/v1/returns/{shipment_id}/inspection", {"lines": lines}))
+
 
 class Buyer(Person):
     """Somebody who buys."""

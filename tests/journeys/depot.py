@@ -150,6 +150,11 @@ class Depot(Town):
         shelves = self.shop.do("GET", f"/v1/stock/{sku}")["warehouses"]
         return sum(shelf["on_hand"] - shelf["held"] - shelf["allocated"] for shelf in shelves)
 
+    def told(self, order_no: str) -> list[str]:
+        """Of what the shop was told about the order, by template."""
+        inbox = self.shop.do("GET", "/v1/notifications?limit=100")["items"]
+        return [one["template"] for one in inbox if one["order_no"] == order_no]
+
     def escrow(self, order_no: str) -> dict[str, Any]:
         """Where the order's money is, as its seller sees it."""
         return dict(self.shop.do("GET", f"/v1/orders/{order_no}/escrow"))

@@ -89,11 +89,21 @@ def test_of_two_parcels_one_is_paid_and_one_refused(depot: Depot, request) -> No
 
 
 def test_who_refuses_two_cash_orders_gets_no_third(depot: Depot, request) -> None:
-    first = depot.cash_order(cup=1, lamp=1)
-    for shipment_id in depot.by_sku(first, depot.cup, depot.lamp):
+    first = depot.cash_order(cup=2, lamp=1)
+    cups, lamp = depot.by_sku(first, depot.cup, depot.lamp)
+    lines = {line["sku"]: line["line_id"] for parcel in depot.parcels(first) for line in parcel["lines"]}
+    for shipment_id in (cups, lamp):
         depot.refuse(depot.dispatch(shipment_id))
     ended = depot.buyer.order(first)
     assert (ended["state"], ended["end_reason"], ended["payment_status"]) == ("CLOSED", "cod_refused", "unpaid")
+
+    left = depot.on_shelf(depot.cup), depot.on_shelf(depot.lamp)
+    assert depot.told(first).count("parcel_came_back") == 2
+    assert {cups, lamp} <= {one["shipment_id"] for one in depot.shop.returns()}
+    depot.shop.inspect(cups, (lines[depot.cup], 1, 0, "resellable"), (lines[depot.cup], 1, 0, "scrap"))
+    depot.shop.inspect(lamp, (lines[depot.lamp], 0, 1, "scrap"))
+    depot.grounds.settle()
+    assert (depot.on_shelf(depot.cup), depot.on_shelf(depot.lamp)) == (left[0] + 1, left[1])  # half is fit for sale
     matches_tape("cash_refused", depot.tape.news(), depot.group_no, request.config)
 
     second = depot.cash_order(cup=1)  # two parcels refused were one order refused
