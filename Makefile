@@ -11,12 +11,13 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 SETUP  := $(VENV)/.installed
 CODE    = $(wildcard shared services deploy tests benchmarks chaos conftest.py)
+MACHINES = $(shell grep -rl "hypothesis" --include="test_*.py" shared services)
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 LOCK    = $(VENV)/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --quiet \
           --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run stack up test check lint format docs tapes fuzz bench chaos servers lock clean
+.PHONY: help setup demo run stack up test check lint format docs tapes fuzz bench chaos proof servers lock clean
 
 help:
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -80,6 +81,11 @@ bench: servers      ## measure, as ratios within one run
 
 chaos: servers      ## break one thing after another while orders flow (FAULTS="--fault broker --runs 5", --list shows all)
 	@$(PY) -m chaos $(FAULTS)
+
+proof: servers      ## every fault, every control, long fuzzing, state machines at length: a night's work
+	@$(PY) -m chaos --all --controls
+	@$(MAKE) fuzz
+	@$(PY) -m pytest -q --timeout 14400 --hypothesis-profile=proof $(MACHINES)
 
 ##@ Keep it
 servers: $(SETUP)   ## install the PostgreSQL, RabbitMQ, nginx and Prometheus packages if missing (root on Debian, Ubuntu)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from random import SystemRandom
 
@@ -12,20 +11,12 @@ import click
 from chaos import report
 from chaos.controls import CONTROLS
 from chaos.faults import FAULTS, Fault
-from chaos.ground import Ground
-from chaos.run import Result, Size, run
-from chaos.shop import Shop
-from deploy.ops.invariants import recompute
+from chaos.run import Size
+from chaos.session import MODES, Session
 from shared.telemetry import logs
 
 PLAN = ("nothing", "kill.order.worker", "kill.order.web", "broker.kill", "postgres.restart", "poison")
 """What `make chaos` runs; `--all` runs everything there is."""
-MODES: dict[str, dict[str, int]] = {
-    "stack": {},
-    "scaled": {"order": 2, "payment": 2, "inventory": 2, "shipping": 2, "support": 2},
-}
-"""By name: worker processes by service. A scaled service has as many shards, and its workers share them."""
-CONTROL_PATIENCE = 20.0
 
 
 @click.command()
@@ -54,25 +45,15 @@ def main(
         return
     logs.configure("chaos", "ERROR")
     first = SystemRandom().randrange(1_000_000) if seed is None else seed
-    size = Size(orders, rate, seconds)
-    results: list[Result] = []
-    why: list[str] = []
+    session = Session(Size(orders, rate, seconds), range(first, first + runs), out, click.echo)
     if not (controls or chosen) or names or everything:
         faults = _faults(names, everything)
         for each in MODES if mode == "both" else (mode,):
-            for small_disk in (False, True):
-                some = [fault for fault in faults if (fault.needs == "small disk") == small_disk]
-                if some:
-                    why += _all(each, some, small_disk, range(first, first + runs), size, results)
+            session.faults(each, faults)
     for name in chosen or (CONTROLS if controls else ()):
-        results.append(_control(name, first, size))
-    outcomes = [result.outcome for result in results]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(report.document(outcomes))
-    report.show(outcomes)
-    why += [f"{one.control or one.fault} (seed {one.seed}): {', '.join(report.failures(one))}"
-            for one in outcomes if report.failures(one)]  # fmt: skip
-    if why:
+        session.control(name)
+    report.show(session.outcomes)
+    if why := session.failures():
         raise SystemExit("\n".join(why))
 
 
@@ -87,36 +68,6 @@ def _faults(names: Sequence[str], everything: bool) -> list[Fault]:
             raise click.BadParameter(f"there is no fault {name!r}; see --list")
         found += matching
     return found
-
-
-def _all(
-    mode: str, faults: Sequence[Fault], small_disk: bool, seeds: Sequence[int], size: Size,
-    results: list[Result],
-) -> list[str]:  # fmt: skip
-    """Run after run on one stack; what is wrong with it in the end, all promises recomputed."""
-    with _opened(Ground(scale=MODES[mode], small_disk=small_disk)) as (ground, shop):
-        for fault in faults:
-            for seed in seeds:
-                results.append(run(ground, shop, fault, seed=seed, size=size, mode=mode))
-                click.echo(report.line(results[-1]))
-        return [str(verdict) for verdict in recompute(ground.stores) if verdict.breaches]
-
-
-def _control(name: str, seed: int, size: Size) -> Result:
-    """On a stack of its own, which is spoilt afterwards."""
-    control = CONTROLS[name]
-    impatient = Size(size.orders, size.rate, size.seconds, CONTROL_PATIENCE)
-    with _opened(Ground(patches=control.patches)) as (ground, shop):
-        fault = FAULTS[control.fault]
-        found = run(ground, shop, fault, seed=seed, size=impatient, mode="stack", control=name)
-    click.echo(report.line(found))
-    return found
-
-
-@contextmanager
-def _opened(ground: Ground) -> Iterator[tuple[Ground, Shop]]:
-    with ground:
-        yield ground, Shop(ground)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 from rich.console import Console
@@ -35,26 +37,45 @@ def line(result: Result) -> str:
     return text + "".join(shown)
 
 
-def table(outcomes: Sequence[Outcome]) -> Table:
-    """One row for each fault, mode and control: sums of what must be zero, the worst of the rest."""
-    found = Table("mode", "fault", "control", "runs", "orders", *ZERO, "recovery s", "available", title="Chaos")
-    rows: dict[tuple[str, str, str], list[Outcome]] = {}
+HEADS = ("mode", "fault", "control", "runs", "orders", *ZERO, "recovery s", "available")
+
+
+def rows(outcomes: Sequence[Outcome]) -> list[tuple[str, ...]]:
+    """One for each fault, mode and control: sums of what must be zero, the worst of the rest."""
+    alike: dict[tuple[str, str, str], list[Outcome]] = {}
     for one in outcomes:
-        rows.setdefault((one.mode, one.fault, one.control), []).append(one)
-    for (mode, fault, control), several in rows.items():
-        found.add_row(
-            mode, fault, control, str(len(several)), str(sum(one.orders for one in several)),
+        alike.setdefault((one.mode, one.fault, one.control), []).append(one)
+    return [
+        (
+            *key, str(len(several)), str(sum(one.orders for one in several)),
             *(str(sum(getattr(one, name) for one in several)) for name in ZERO),
-            f"{max(one.recovery_s for one in several):.1f}", f"{min(one.availability for one in several):.1%}",
-        )  # fmt: skip
-    return found
+            f"{max(one.recovery_s for one in several):.1f}", f"{min(one.availability for one in several):.0%}",
+        )
+        for key, several in alike.items()
+    ]  # fmt: skip
 
 
 def show(outcomes: Sequence[Outcome]) -> None:
+    table = Table(*HEADS, title="Chaos")
+    for row in rows(outcomes):
+        table.add_row(*row)
     console = Console(highlight=False)
-    (console if console.is_terminal else Console(width=200, highlight=False)).print(table(outcomes))
+    (console if console.is_terminal else Console(width=200, highlight=False)).print(table)
 
 
 def document(outcomes: Sequence[Outcome]) -> bytes:
     """The list of outcomes."""
     return msgspec.json.format(msgspec.json.encode(outcomes)) + b"\n"
+
+
+def main() -> None:
+    """`python -m chaos.report FILE…`: the table of written outcomes as Markdown."""
+    outcomes = [
+        one for name in sys.argv[1:] for one in msgspec.json.decode(Path(name).read_bytes(), type=list[Outcome])
+    ]
+    for cells in (HEADS, ["---"] * len(HEADS), *rows(outcomes)):
+        print(f"| {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    main()
