@@ -1,9 +1,11 @@
 """The platform as operators' tools see it: every service's node and, where there is one, the broker.
 
-Described by JSON (CARAVAN_OPS, or the file CARAVAN_OPS_FILE), `{stores, shards, broker, management}`: `stores` and
-`shards` by service, `broker` an AMQP URL that may declare for all, `management` the root of the broker's HTTP API with
-name and password and its virtual host as path. The stack writes it; elsewhere whoever knows the passwords does. The
-embedded mode needs none: its folder says it all.
+Described by JSON (CARAVAN_OPS, or the file CARAVAN_OPS_FILE), `{stores, readers, shards, broker, management}`:
+`stores`, `readers` and `shards` by service, `broker` an AMQP URL that may declare for all, `management` the root of the
+broker's HTTP API with name and password and its virtual host as path. What looks goes to `readers`, by a role that may
+write nothing; what people decide on (dead letters, replay, the topology's trail) to `stores`, by their owners. Without
+`readers` all goes to `stores`. The stack writes it; elsewhere whoever knows the passwords does. The embedded mode needs
+none: its folder says it all.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ class Described(msgspec.Struct):
     """The JSON."""
 
     stores: dict[str, str]
+    readers: dict[str, str] = {}
     shards: dict[str, int] = {}
     broker: str = ""
     management: str = ""
@@ -39,16 +42,22 @@ class Described(msgspec.Struct):
 
 @dataclass
 class Platform:
-    """See the module. `nodes` and `shards` by service; `broker` and `management` are empty where there is none."""
+    """See the module. By service: `nodes` may write, `readers` not; `broker` and `management` are empty where there is
+    none."""
 
     nodes: Mapping[str, Node]
+    readers: Mapping[str, Node] = field(default_factory=dict)
     shards: Mapping[str, int] = field(default_factory=dict)
     broker: str = ""
     management: str = ""
 
     @property
     def stores(self) -> dict[str, Database]:
-        return {name: node.database for name, node in self.nodes.items()}
+        """To look into."""
+        return {name: self.reader(name).database for name in self.nodes}
+
+    def reader(self, name: str) -> Node:
+        return self.readers.get(name, self.nodes[name])
 
     @property
     def embedded(self) -> bool:
@@ -63,11 +72,11 @@ class Platform:
         return fleet.subscribers(FLEET)
 
     def letters(self, service: str, actor: str = "", why: str = "", request_id: str = "") -> DeadLetters:
-        """The kept messages of one service, for `actor` to change."""
-        return DeadLetters(self.nodes[service], service, actor, why, request_id)
+        """The kept messages of one service, for `actor` to change; to look at when there is none."""
+        return DeadLetters(self.nodes[service] if actor else self.reader(service), service, actor, why, request_id)
 
     def close(self) -> None:
-        for node in self.nodes.values():
+        for node in (*self.nodes.values(), *self.readers.values()):
             node.close()
 
     @classmethod
@@ -80,8 +89,7 @@ class Platform:
         missing = [one.name for one in FLEET if one.name not in given.stores]
         if missing:
             raise BadSettings(f"the description of the platform names no store of {', '.join(missing)}")
-        nodes = {one.name: Node(Settings(one.name, given.stores[one.name], NO_VAULT, pool_size=2)) for one in FLEET}
-        return cls(nodes, given.shards, given.broker, given.management)
+        return cls(_nodes(given.stores), _nodes(given.readers), given.shards, given.broker, given.management)
 
     @classmethod
     def in_environment(cls) -> Self | None:
@@ -101,3 +109,9 @@ class Platform:
             stores = {one.name: f"sqlite:///{home.absolute()}/{one.store}.sqlite" for one in FLEET}
             return cls.described(msgspec.json.encode(Described(stores)))
         raise BadSettings(f"no platform was ever started in {home}; name its folder with --home, or a file with --file")
+
+
+def _nodes(urls: Mapping[str, str]) -> dict[str, Node]:
+    return {
+        one.name: Node(Settings(one.name, urls[one.name], NO_VAULT, pool_size=2)) for one in FLEET if one.name in urls
+    }

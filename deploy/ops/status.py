@@ -64,7 +64,7 @@ def _queues(platform: Platform) -> Mapping[str, Depth]:
 
 
 def _service(platform: Platform, name: str, queues: Mapping[str, Depth]) -> Report:
-    database = platform.nodes[name].database
+    database = platform.stores[name]
     shards = _shards(platform, name)
     waits = backlog(platform.stores, name, platform.service(name).on.bindings())
     report: Report = {
@@ -85,7 +85,7 @@ def _service(platform: Platform, name: str, queues: Mapping[str, Depth]) -> Repo
 def _shards(platform: Platform, name: str) -> list[Report]:
     if platform.embedded:
         return [{"shard": 0, "owner": "the platform's one process"}]
-    owners = leases.owners(platform.nodes[name].database, "shard.")
+    owners = leases.owners(platform.stores[name], "shard.")
     return [{"shard": no, "owner": owners.get(f"shard.{no}")} for no in range(platform.shards.get(name, 1))]
 
 
@@ -148,7 +148,7 @@ def _worries(platform: Platform, report: Report, waits: Backlog) -> list[str]:
 
 
 def _scale(platform: Platform, name: str, queues: Mapping[str, Depth]) -> Report:
-    database = platform.nodes[name].database
+    database = platform.stores[name]
     waits = backlog(platform.stores, name, platform.service(name).on.bindings())
     shards = _shards(platform, name)
     workers = 1 if platform.embedded else leases.workers(database)

@@ -16,6 +16,19 @@ REVOKE ALL ON DATABASE :"name" FROM PUBLIC;
 SQL
 done
 
+# Operators' tools look into every service's store, and write nowhere; the vault is closed to them.
+secret=$(password operations)
+psql --quiet --set ON_ERROR_STOP=1 --set secret="$secret" <<'SQL'
+CREATE ROLE operations LOGIN PASSWORD :'secret';
+SQL
+for name in account catalog orders payment inventory shipping support; do
+  psql --quiet --set ON_ERROR_STOP=1 --set name="$name" --dbname "$name" <<'SQL'
+GRANT CONNECT ON DATABASE :"name" TO operations;
+GRANT USAGE ON SCHEMA public TO operations;
+ALTER DEFAULT PRIVILEGES FOR ROLE :"name" IN SCHEMA public GRANT SELECT ON TABLES TO operations;
+SQL
+done
+
 # Account makes and destroys the keys of personal data, as `vault`; those who only read them are `vault_reader`.
 secret=$(password vault_reader)
 psql --quiet --set ON_ERROR_STOP=1 --set secret="$secret" --dbname vault <<'SQL'

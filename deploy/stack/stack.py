@@ -358,6 +358,7 @@ class Stack:
         """What operators' tools must know."""
         return Described(
             stores={one.name: self.urls[one.name] for one in self.members},
+            readers=stores.reading(self.postgres, self.members, self._password),
             shards={one.name: self.kept.shards[one.name] for one in self.members},
             broker=self.rabbit.amqp_url(),
             management=f"{self.rabbit.management_url}/{self.rabbit.vhost}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -14,12 +14,19 @@ from shared.storage.database import Database
 from shared.storage.migrate import migrate_vault
 
 VAULT, VAULT_READER = "vault", "vault_reader"
+OPERATIONS = "operations"
+"""Reads every service's store and writes nothing; the vault is closed to it."""
 
 
 def urls(server: PostgresServer, members: Sequence[Member], password: Callable[[str], str]) -> dict[str, str]:
     """By service, and `vault` and `vault_reader`: where its store is."""
     found = {one.name: server.url(one.store, one.store, password(one.store)) for one in members}
     return found | {role: server.url(VAULT, role, password(role)) for role in (VAULT, VAULT_READER)}
+
+
+def reading(server: PostgresServer, members: Sequence[Member], password: Callable[[str], str]) -> dict[str, str]:
+    """By service: where its store is for those who only look."""
+    return {one.name: server.url(one.store, OPERATIONS, password(OPERATIONS)) for one in members}
 
 
 def create(server: PostgresServer, members: Sequence[Member], password: Callable[[str], str]) -> None:
@@ -29,20 +36,31 @@ def create(server: PostgresServer, members: Sequence[Member], password: Callable
     wanted = [name for name in (VAULT, *(one.store for one in members)) if name not in there]
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda name: server.create_database(name, name, password(name)), wanted))
-    if VAULT in wanted:
-        _admit_reader(server, password(VAULT_READER))
+    readers = {VAULT: VAULT_READER} | {one.store: OPERATIONS for one in members}
+    _make_roles(server, {name: password(name) for name in (VAULT_READER, OPERATIONS)})
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda pair: _admit_reader(server, *pair), readers.items()))
 
 
-def _admit_reader(server: PostgresServer, password: str) -> None:
-    reader, vault = sql.Identifier(VAULT_READER), sql.Identifier(VAULT)
-    with psycopg.connect(_plain(server.url(VAULT)), autocommit=True) as admin:
+def _make_roles(server: PostgresServer, roles: Mapping[str, str]) -> None:
+    with psycopg.connect(_plain(server.url()), autocommit=True) as admin:
+        there = {name for (name,) in admin.execute("SELECT rolname FROM pg_roles")}
+        for role in roles.keys() - there:
+            text = sql.SQL("CREATE ROLE {role} LOGIN PASSWORD {password}")
+            admin.execute(text.format(role=sql.Identifier(role), password=sql.Literal(roles[role])))
+
+
+def _admit_reader(server: PostgresServer, store: str, role: str) -> None:
+    """Harmless twice. A folder of an earlier version has tables already, which defaults do not reach."""
+    names = {"store": sql.Identifier(store), "reader": sql.Identifier(role)}
+    with psycopg.connect(_plain(server.url(store)), autocommit=True) as admin:
         for text in (
-            "CREATE ROLE {reader} LOGIN PASSWORD {password}",
-            "GRANT CONNECT ON DATABASE {vault} TO {reader}",
+            "GRANT CONNECT ON DATABASE {store} TO {reader}",
             "GRANT USAGE ON SCHEMA public TO {reader}",
-            "ALTER DEFAULT PRIVILEGES FOR ROLE {vault} IN SCHEMA public GRANT SELECT ON TABLES TO {reader}",
+            "GRANT SELECT ON ALL TABLES IN SCHEMA public TO {reader}",
+            "ALTER DEFAULT PRIVILEGES FOR ROLE {store} IN SCHEMA public GRANT SELECT ON TABLES TO {reader}",
         ):
-            admin.execute(sql.SQL(text).format(reader=reader, vault=vault, password=sql.Literal(password)))
+            admin.execute(sql.SQL(text).format(**names))
 
 
 def migrate(members: Sequence[Member], stores: dict[str, Database], vault_url: str) -> None:

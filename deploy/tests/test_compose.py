@@ -51,6 +51,8 @@ def test_each_service_can_be_scaled_and_operators_look_where_its_facts_are(compo
         settings = compose["services"][f"{service}-worker"]["environment"]
         assert int(settings["CARAVAN_SHARDS"]) == seen["shards"][service] > 1
         assert settings["CARAVAN_DATABASE_URL"] == seen["stores"][service]
+        assert seen["readers"][service].rpartition("/")[2] == seen["stores"][service].rpartition("/")[2]
+        assert seen["readers"][service].split("//")[1].split(":")[0] == "operations"
 
 
 def test_both_environment_files_set_all_that_compose_asks_for():
@@ -95,3 +97,8 @@ def test_the_init_script_gives_each_service_a_database_that_no_other_enters():
         ask("vault", "vault_reader", "SELECT * FROM vault_key")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             ask("vault", "vault_reader", "DELETE FROM vault_key")
+        ask("orders", "operations", "SELECT * FROM orders")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            ask("orders", "operations", "DELETE FROM orders")
+        with pytest.raises(psycopg.OperationalError, match="permission denied"):
+            ask("vault", "operations", "SELECT 1")

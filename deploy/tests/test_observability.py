@@ -69,7 +69,7 @@ def declared() -> dict[str, set[str]]:
     found = {}
     for metric in vars(metrics).values():
         if isinstance(metric, prometheus_client.metrics.MetricWrapperBase):
-            for suffix in FAMILIES[metric._type]:
+            for suffix in FAMILIES[str(metric._type)]:
                 found[metric._name + suffix] = {*metric._labelnames, "le"} | LABELS_OF_THE_SCRAPE
     return found
 
