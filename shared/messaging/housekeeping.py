@@ -12,6 +12,7 @@ from shared.kernel import clock
 from shared.messaging.consumer import Guard
 from shared.messaging.leases import forget_workers
 from shared.storage.types import (
+    audit,
     event_log,
     idempotency,
     inbox,
@@ -28,6 +29,8 @@ from shared.telemetry import metrics
 BATCH = 5_000
 INBOX_DAYS = 30  # longer than a message can stay in a dead-letter queue, and than facts are replayed
 IDEMPOTENCY_HOURS = 24
+DENIAL_DAYS = 90
+DEED_DAYS = 2 * 365  # what operators did, and why, is asked about long after it
 STATUSES = ("failed", "held", "early", "dead", "started")
 
 
@@ -46,6 +49,8 @@ class Housekeeper:
             (inbox, inbox.c.at < now - timedelta(days=INBOX_DAYS)),
             (idempotency, idempotency.c.created_at < now - timedelta(hours=IDEMPOTENCY_HOURS)),
             (revoked_session, revoked_session.c.expires_at < now),
+            (audit, audit.c.at < now - timedelta(days=DEED_DAYS)),
+            (audit, sa.and_(audit.c.at < now - timedelta(days=DENIAL_DAYS), audit.c.denied)),
             (signing_key, signing_key.c.not_after < now - timedelta(days=1)),
         )
         removed = 0

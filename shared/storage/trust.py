@@ -7,11 +7,15 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from shared.kernel import clock
 from shared.storage.database import Database
 from shared.storage.types import audit, revoked_session, signing_key
 from shared.storage.unit_of_work import UnitOfWork
+
+STRANGER = "nobody"
+"""The actor of what was tried by callers without a name."""
 
 
 def keep_key(tx: UnitOfWork, key_id: str, jwk: dict[str, Any], not_after: datetime) -> None:
@@ -40,7 +44,7 @@ def keys_and_revocations(database: Database) -> tuple[dict[str, dict[str, Any]],
 
 
 def note_attempt(database: Database, actor: str, action: str, thing: str, result: str, request_id: str) -> None:
-    """One row of the audit trail, in a transaction of its own: it stays whatever becomes of the attempt."""
+    """One row of the audit trail for a denied attempt, in a transaction of its own, since the attempt's has none."""
     row = {
         "at": clock.machine_now(),
         "actor": actor[:64],
@@ -48,9 +52,28 @@ def note_attempt(database: Database, actor: str, action: str, thing: str, result
         "object": thing[:128],
         "result": result[:48],
         "request_id": request_id,
+        "denied": True,
     }
     with database.begin() as connection:
         connection.execute(audit.insert().values(row))
+
+
+def count_strangers(database: Database, minute: datetime, action: str, result: str, times: int) -> None:
+    """So many more attempts, in this minute, of callers who are nobody: one row, whichever process counts."""
+    row = {
+        "at": minute, "actor": STRANGER, "action": action[:96], "object": "-", "result": result[:48],
+        "request_id": "", "times": times, "denied": True,
+    }  # fmt: skip
+    statement = (sqlite.insert if database.is_sqlite else postgresql.insert)(audit).values(row)
+    columns = audit.c
+    with database.begin() as connection:
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=[columns.at, columns.action, columns.result],
+                index_where=sa.text(f"actor = '{STRANGER}'"),
+                set_={"times": columns.times + statement.excluded.times},
+            )
+        )
 
 
 def note_change(tx: UnitOfWork, actor: str, action: str, thing: str, request_id: str, why: str) -> None:

@@ -214,5 +214,14 @@ audit = sa.Table(
     sa.Column("result", sa.String(48), nullable=False),
     sa.Column("request_id", sa.String(64), nullable=False),
     sa.Column("why", sa.String(500), nullable=False, server_default=""),
-)
-"""Security events: who tried what on what, what came of it and, of operators' changes, why. Append only."""
+    sa.Column("times", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("denied", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Index("audit_at", "at"),
+    sa.Index(
+        "audit_stranger", "at", "action", "result", unique=True,
+        postgresql_where=sa.text("actor = 'nobody'"), sqlite_where=sa.text("actor = 'nobody'"),
+    ),
+)  # fmt: skip
+"""Security events: who tried what on what, what came of it and, of operators' changes, why. Append only, but for the
+number of `times` that nobody in particular was denied something in the minute `at`.
+"""

@@ -42,6 +42,8 @@ from shared.storage.reading import Reading
 from shared.storage.trust import note_attempt
 from shared.storage.unit_of_work import Cause, Node, UnitOfWork
 from shared.web.auth import Principal, Verifier
+from shared.web.signatures import BadSignature
+from shared.web.strangers import Strangers
 
 ANYONE: Set[str] = frozenset({"anyone"})
 SIGNATURE: Set[str] = frozenset({"signature"})
@@ -191,9 +193,14 @@ class _Entry:
 
     def enter(self, path: dict[str, Any]) -> Response:
         node: Node = current_app.extensions["caravan"]
-        who = self._admit(node)
+        who = None
         try:
+            who = self._admit(node)
             return self._answer(node, who, path)
+        except (Unauthenticated, BadSignature) as refusal:
+            if "denial_noted" not in g:
+                note_stranger(node, f"{self.method} {self.rule}", refusal.code)
+            raise
         except (Forbidden, NotFound) as refusal:
             if who is not None and self.who.isdisjoint(ANYONE):
                 thing = "/".join(path.values()) or "-"
@@ -333,6 +340,14 @@ def note_denial(node: Node, who: Principal | None, action: str, thing: str, resu
     """One row in the audit trail for a denied attempt."""
     actor = who.account_id if who else "anonymous"
     note_attempt(node.database, actor, action, thing, result, g.get("request_id", ""))
+    g.denial_noted = True
+
+
+def note_stranger(node: Node, action: str, result: str) -> None:
+    """A denied attempt of which it matters only how often it is made: see `Strangers`."""
+    strangers: Strangers = current_app.extensions.setdefault("caravan.strangers", Strangers(node.database))
+    strangers.note(action, result)
+    g.denial_noted = True
 
 
 class _Once:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from werkzeug.test import TestResponse
 
 from shared.kernel.ids import group_number, new_id
+from shared.storage.trust import STRANGER
 from shared.storage.types import audit
 from tests.doors.house import BUYERS, PEOPLE, SELLERS, STAFF, House
 from tests.doors.operations import Operation, body_for, fields_of, objects_in, operations, removes
@@ -78,6 +79,15 @@ class Asker:
                 found += connection.execute(count).scalar_one()
         return found
 
+    def strangers(self, result: str) -> set[str]:
+        """The operations that nobody in particular was denied for this reason."""
+        wanted = sa.select(audit.c.action).where(audit.c.actor == STRANGER, audit.c.result == result)
+        found: set[str] = set()
+        for database in self.house.platform.stores.values():
+            with database.read() as connection:
+                found |= set(connection.execute(wanted).scalars())
+        return found
+
 
 @pytest.fixture(scope="module")
 def asker(house: House) -> Iterator[Asker]:
@@ -105,6 +115,8 @@ def test_nobody_enters_where_a_role_is_asked_for(asker: Asker) -> None:
         answer = asker.ask(one, None, asker.missing(one))
         assert said(answer)[1].get("code") == "unauthenticated", f"{one}: {answer.status}"
         assert answer.headers["WWW-Authenticate"] == "Bearer"
+    noted = asker.strangers("unauthenticated")
+    assert {f"{one.method} {one.rule.removeprefix('/v1')}" for one in FOR_ROLES} <= noted
 
 
 def test_no_bad_token_opens_any_door(asker: Asker) -> None:
@@ -164,6 +176,7 @@ def test_machines_that_do_not_sign_change_nothing(asker: Asker) -> None:
             for person in (None, *PEOPLE):
                 answer = asker.ask(one, person, dict.fromkeys(one.arguments, name), data=b"{}")
                 assert 400 <= answer.status_code < 500, f"{one} as {person}: {answer.status}"
+        assert f"{one.method} {one.rule.removeprefix('/v1')}" in asker.strangers("bad_signature"), one
 
 
 def test_no_answer_holds_anything_of_the_other_family(asker: Asker) -> None:

@@ -13,7 +13,7 @@ from services.account.commands.sessions import Try
 from services.account.domain.sessions import TooManyTries, WrongCredentials
 from shared.storage.unit_of_work import Node
 from shared.web.auth import Principal
-from shared.web.door import Door, note_denial
+from shared.web.door import Door, note_denial, note_stranger
 
 door = Door("account", __name__, description="People, sessions, delivery addresses and shops")
 
@@ -25,7 +25,7 @@ def prove(node: Node, who: Principal | None, action: str, one: Try, password: st
     """
     thing = one.account_id or f"unknown {one.account_key[:16]}"
     if one.wait_seconds:
-        note_denial(node, who, action, thing, TooManyTries.code)
+        note_stranger(node, action, TooManyTries.code)  # of whose account, the tries before it say
         raise TooManyTries(retry_after=one.wait_seconds)
     if not passwords.matches(one.password_hash, password):
         note_denial(node, who, action, thing, WrongCredentials.code)

@@ -113,7 +113,7 @@ def test_a_refresh_token_serves_once_and_its_reuse_ends_the_session(both):
     assert bearer(both, third.json).get("/v1/me").json["code"] in ("revoked_session", "unauthenticated")
     [fact] = both.said(SessionRevoked)
     assert fact.session_id == me.tokens["session_id"]
-    assert audit_rows(both)[-1] == ("POST /sessions/refresh", "refresh_token_reused")
+    assert audit_rows(both).count(("POST /sessions/refresh", "refresh_token_reused")) == 1
 
 
 def test_a_made_up_refresh_token_ends_nobodys_session(stage):

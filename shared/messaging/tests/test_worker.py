@@ -16,7 +16,7 @@ from shared.messaging.health import HealthServer
 from shared.messaging.housekeeping import Housekeeper
 from shared.runtime.wake import CHANNEL, notifier
 from shared.storage.database import Database
-from shared.storage.types import idempotency, inbox, lease, revoked_session
+from shared.storage.types import audit, idempotency, inbox, lease, revoked_session
 from shared.storage.unit_of_work import Node
 from shared.testing.toys import suspended
 from shared.testing.worlds import RabbitWorld, eventually, make_node
@@ -135,9 +135,14 @@ def test_what_is_too_old_is_removed_and_nothing_else(database_url: str, tmp_path
                 revoked_session.insert().values(session_id=str(days), expires_at=at + timedelta(hours=1))
             )
             connection.execute(lease.insert().values(name=f"worker.{days}", owner="", epoch=1, until=at))
-    assert Housekeeper(node, "inventory").purge() == 2 + 3 + 3
+        for days, denied in ((89, True), (91, True), (91, False), (729, False), (731, False)):
+            one = {"actor": "a", "action": "x", "object": f"{days}", "result": "r", "request_id": "", "denied": denied}
+            connection.execute(audit.insert().values(at=now - timedelta(days=days), **one))
+    assert Housekeeper(node, "inventory").purge() == 2 + 3 + 3 + 2
     with node.database.read() as connection:
         assert set(connection.execute(sa.select(inbox.c.event_id)).scalars()) == {"0", "29"}
+        trail = connection.execute(sa.select(audit.c.object, audit.c.denied)).all()
+        assert set(trail) == {("89", True), ("91", False), ("729", False)}, "what operators did is kept for two years"
         assert set(connection.execute(sa.select(idempotency.c.key)).scalars()) == {"0"}
         assert set(connection.execute(sa.select(revoked_session.c.session_id)).scalars()) == {"0"}
         assert set(connection.execute(sa.select(lease.c.name)).scalars()) == {"worker.0"}

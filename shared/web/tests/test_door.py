@@ -29,6 +29,7 @@ from shared.testing.toys import suspended
 from shared.web import auth
 from shared.web.auth import BUYER, FORCED_REFRESHES, OPERATOR, Principal, issue
 from shared.web.door import ANYONE, Door, Schema, View
+from shared.web.strangers import Strangers
 
 metadata = sa.MetaData()
 note = sa.Table("note", metadata, sa.Column("no", sa.Integer, primary_key=True), sa.Column("text", sa.String(80)))
@@ -124,6 +125,34 @@ def test_a_denied_attempt_stands_in_the_audit_trail(small: Stage) -> None:
     with small.node.database.read() as connection:
         (row,) = connection.execute(sa.select(audit)).all()
     assert (row.actor, row.action, row.result) == (caller.account_id, "GET /secrets", "forbidden")
+
+
+def test_nobody_is_counted_and_a_flood_of_them_leaves_one_row_a_minute(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minute = clock.machine_now().replace(second=0, microsecond=0)
+    monkeypatch.setattr(clock, "machine_now", lambda: minute)
+    other = Strangers(stage.node.database)  # another process of the service
+    other.note("GET /secrets", "unauthenticated")
+    for _ in range(9):
+        assert stage.caller().get("/v1/secrets").status == 401
+    with_token(stage, "nonsense")
+    assert stage.caller().post("/v1/notes", {"text": "x"}).status == 401
+    assert audited(stage) == [("GET /secrets", "unauthenticated", 9), ("POST /notes", "unauthenticated", 1)]
+
+    monkeypatch.setattr(clock, "machine_now", lambda: minute + timedelta(minutes=1))
+    stage.caller().get("/v1/secrets")
+    assert [times for _, _, times in audited(stage)] == [11, 1, 1], "the rest of a minute is added in the next"
+    assert {row.actor for row in audit_rows(stage)} == {"nobody"}
+
+
+def audit_rows(stage: Stage) -> list[Any]:
+    with stage.node.database.read() as connection:
+        return list(connection.execute(sa.select(audit).order_by(audit.c.id)))
+
+
+def audited(stage: Stage) -> list[tuple[str, str, int]]:
+    return [(row.action, row.result, row.times) for row in audit_rows(stage)]
 
 
 def test_where_anyone_may_enter_a_bad_token_is_nobody(small: Stage) -> None:
