@@ -93,27 +93,33 @@ class House:
             self._personal(person)
 
     def _trade(self) -> None:
-        """Each family has an order that was refused after payment, one that arrived, and one that nobody paid."""
+        """Each family has an order that was rejected after payment, one that arrived, one that came back from the door,
+        and one that nobody paid."""
         settle = self.platform.settle
-        groups = [[one.place() for _ in range(3)] for one in self.families]
+        groups = [[one.place() for _ in range(4)] for one in self.families]
         settle()
         for one, placed in zip(self.families, groups, strict=True):
-            for group_no, _ in placed[:2]:
+            for group_no, _ in placed[:3]:
                 one.pay(group_no)
         settle()
         for one, placed in zip(self.families, groups, strict=True):
-            one.seller.do("POST", f"/v1/orders/{placed[1][1]}/approve", {})
+            for _, order_no in placed[1:3]:
+                one.seller.do("POST", f"/v1/orders/{order_no}/approve", {})
             one.seller.do("POST", f"/v1/orders/{placed[0][1]}/reject", {})
         settle()
         for one, placed in zip(self.families, groups, strict=True):
             self.send(one, placed[1][1])
             one.buyer.confirm_receipt(placed[1][1])
+            self.bring_back(one, placed[2][1])
         self.platform.advance(hours=2)  # the seller has the money
-        parcels = [one.seller.shipments(placed[1][1])[0] for one, placed in zip(self.families, groups, strict=True)]
+        parcels = [
+            [one.seller.shipments(placed[number][1])[0]["shipment_id"] for number in (2, 1)]
+            for one, placed in zip(self.families, groups, strict=True)
+        ]
         self.traded: dict[str, list[list[str]]] = {
             "group_no": [[group_no for group_no, _ in placed] for placed in groups],
             "order_no": [[order_no for _, order_no in placed] for placed in groups],
-            "shipment_id": [[one["shipment_id"]] for one in parcels],
+            "shipment_id": parcels,
             "payment_id": [],
             "refund_id": [],
         }
@@ -127,6 +133,15 @@ class House:
         """Picked, packed, handed over and delivered."""
         for tracking_no in self.hand_over(one, order_no):
             self.courier.deliver(tracking_no)
+        self.platform.settle()
+
+    def bring_back(self, one: Family, order_no: str) -> None:
+        """Picked, packed, handed over, refused at the door, and in its warehouse again."""
+        for tracking_no in self.hand_over(one, order_no):
+            for deed in ("collect", "out-for-delivery"):
+                self.courier.deed(tracking_no, deed)
+            self.courier.deed(tracking_no, "refuse", reason="damaged")
+            self.courier.deed(tracking_no, "return")
         self.platform.settle()
 
     def hand_over(self, one: Family, order_no: str) -> list[str]:

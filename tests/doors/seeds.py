@@ -118,6 +118,10 @@ def _of_orders(house: House) -> dict[str, Asked]:
             "path": {"shipment_id": parcel["pack"]},
             "body": {"parcels": [{"weight_g": 900}]},
         },
+        "POST /v1/returns/<shipment_id>/inspection": {
+            "path": {"shipment_id": house.traded["shipment_id"][0][0]},
+            "body": {"lines": [{"line_id": "1", "qty_accepted": 1, "disposition": "resellable"}]},
+        },
     }
     for deed, name in (("pick", "pick"), ("hand-over", "hand-over"), ("declare-lost", "lost")):
         found[f"POST /v1/shipments/<shipment_id>/{deed}"] = {"path": {"shipment_id": parcel[name]}}
