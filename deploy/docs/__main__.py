@@ -12,6 +12,7 @@ from deploy.docs import events, openapi, pages
 from deploy.fleet import FLEET, table
 from deploy.gateway.__main__ import containers
 from deploy.gateway.nginx import configuration
+from deploy.kubernetes import manifests
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,6 +27,8 @@ def generated() -> dict[Path, str]:
         ROOT / "docs" / "journey.md": pages.journey(),
         ROOT / "deploy" / "gateway" / "nginx.conf": configuration(table(), containers()),
     }
+    for name, text in manifests.files().items():
+        found[ROOT / "deploy" / "kubernetes" / "base" / name] = text
     for one in FLEET:
         readme = ROOT / "services" / one.name / "README.md"
         if readme.exists():

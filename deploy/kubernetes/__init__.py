@@ -1,0 +1,1 @@
+"""Kubernetes manifests: `make docs` writes `base/` from the list of services, `overlays/` are written by hand."""
