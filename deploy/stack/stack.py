@@ -48,15 +48,17 @@ class Kept(msgspec.Struct):
     ports: dict[str, int] = {}
     shards: dict[str, int] = {}
 
-    def spread(self, members: Sequence[Member], scale: Mapping[str, int]) -> None:
+    def spread(self, members: Sequence[Member], scale: Mapping[str, int], least: int = 1) -> None:
         """A shard for each worker; never fewer than last time, for the queues are there and facts lie in them."""
-        self.shards |= {one.name: max(1, scale.get(one.name, 1), self.shards.get(one.name, 1)) for one in members}
+        for one in members:
+            self.shards[one.name] = max(least, scale.get(one.name, 1), self.shards.get(one.name, 1))
 
 
 class Stack:
     """See the package. `home`: where all data and logs are, a temporary folder if None; `keep` it at the end or not
     (by default a named folder is kept). `scale`: numbers of worker processes (``order=2``) or, with ``-web``, of
-    gunicorn's workers, by service. `durable=False` is for tests: faster, and safe against all but a power cut.
+    gunicorn's workers, by service. `shards`: the least number for each service, to which its workers can grow while it
+    runs. `durable=False` is for tests: faster, and safe against all but a power cut.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Stack:
         port: int = 0,
         scale: Mapping[str, int] | None = None,
         keep: bool | None = None,
+        shards: int = 1,
         durable: bool = True,
         members: Sequence[Member] = FLEET,
     ) -> None:
@@ -73,6 +76,7 @@ class Stack:
         self.keep = home is not None if keep is None else keep
         self.home = (home or Path(tempfile.mkdtemp(prefix="caravan-stack-"))).absolute()
         self.members, self.scale, self.durable, self.port = tuple(members), dict(scale or {}), durable, port
+        self.shards = shards
         self.jobs: dict[str, Job] = {}
         self.stores: dict[str, Database] = {}
         self.timings: dict[str, float] = {}
@@ -135,6 +139,22 @@ class Stack:
             self._launch(job)
         if wait:
             await_ready(jobs, READY_SECONDS)
+
+    def set_workers(self, service: str, number: int) -> None:
+        """From now on so many workers of a service: more are started, or the last ones asked to end.
+
+        At most as many work as it has shards; others stand by.
+        """
+        jobs = self._jobs_of(service, "worker")
+        one = next(member for member in self.members if member.name == service)
+        more = [self._worker(one, no) for no in range(len(jobs), number)]
+        stop_jobs(jobs[number:], STOP_SECONDS)
+        for job in jobs[number:]:
+            del self.jobs[job.name]
+        for name, job in more:
+            self.jobs[name] = job
+            self._launch(job)
+        await_ready([job for _, job in more], READY_SECONDS)
 
     def revive(self, name: str) -> None:
         """Start a job that has ended by itself."""
@@ -232,7 +252,7 @@ class Stack:
             (self.home / name).mkdir(exist_ok=True)
         (self.home / "secret").chmod(0o700)
         self.kept = self._recall()
-        self.kept.spread(self.members, self.scale)
+        self.kept.spread(self.members, self.scale, self.shards)
         self._settled.clear()
         self.postgres = PostgresServer(self.home / "postgres", keep=self.keep, fsync=self.durable)
         self.rabbit = RabbitServer(self.home / "rabbit", keep=self.keep, users=stores.broker_users(self.members))
