@@ -1,26 +1,32 @@
 #!/bin/sh
-# Runs once, on an empty PostgreSQL: a database and a role for each service, and the key vault. Nobody enters
-# another's database. Passwords come as <NAME>_DB_PASSWORD; a missing one ends the script.
+# A database and a role for each service, and the key vault. Nobody enters another's database. Passwords come as
+# <NAME>_DB_PASSWORD; a missing one ends the script. Run again it makes what is missing and sets the passwords anew.
 set -eu
 
 password() {
   eval "printf %s \"\${$(printf %s "$1" | tr a-z A-Z)_DB_PASSWORD:?}\""
 }
 
+role() {
+  secret=$(password "$1")
+  psql --quiet --set ON_ERROR_STOP=1 --set name="$1" --set secret="$secret" <<'SQL'
+SELECT format('CREATE ROLE %I LOGIN', :'name')
+ WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'name') \gexec
+ALTER ROLE :"name" PASSWORD :'secret';
+SQL
+}
+
 for name in account catalog orders payment inventory shipping support vault; do
-  secret=$(password "$name")
-  psql --quiet --set ON_ERROR_STOP=1 --set name="$name" --set secret="$secret" <<'SQL'
-CREATE ROLE :"name" LOGIN PASSWORD :'secret';
-CREATE DATABASE :"name" OWNER :"name" TEMPLATE template0;
+  role "$name"
+  psql --quiet --set ON_ERROR_STOP=1 --set name="$name" <<'SQL'
+SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE template0', :'name', :'name')
+ WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'name') \gexec
 REVOKE ALL ON DATABASE :"name" FROM PUBLIC;
 SQL
 done
 
 # Operators' tools look into every service's store, and write nowhere; the vault is closed to them.
-secret=$(password operations)
-psql --quiet --set ON_ERROR_STOP=1 --set secret="$secret" <<'SQL'
-CREATE ROLE operations LOGIN PASSWORD :'secret';
-SQL
+role operations
 for name in account catalog orders payment inventory shipping support; do
   psql --quiet --set ON_ERROR_STOP=1 --set name="$name" --dbname "$name" <<'SQL'
 GRANT CONNECT ON DATABASE :"name" TO operations;
@@ -30,9 +36,8 @@ SQL
 done
 
 # Account makes and destroys the keys of personal data, as `vault`; those who only read them are `vault_reader`.
-secret=$(password vault_reader)
-psql --quiet --set ON_ERROR_STOP=1 --set secret="$secret" --dbname vault <<'SQL'
-CREATE ROLE vault_reader LOGIN PASSWORD :'secret';
+role vault_reader
+psql --quiet --set ON_ERROR_STOP=1 --dbname vault <<'SQL'
 GRANT CONNECT ON DATABASE vault TO vault_reader;
 GRANT USAGE ON SCHEMA public TO vault_reader;
 ALTER DEFAULT PRIVILEGES FOR ROLE vault IN SCHEMA public GRANT SELECT ON TABLES TO vault_reader;
