@@ -14,6 +14,8 @@ class Control:
     patches: tuple[str, ...]
     fault: str
     guards: tuple[str, ...]
+    seconds: float = 5.0
+    """How long the fault lasts at least."""
 
 
 CONTROLS: dict[str, Control] = {
@@ -21,7 +23,7 @@ CONTROLS: dict[str, Control] = {
     for one in (
         Control("inbox", "no inbox, and facts come again", ("inbox-off",), "duplicates", ("doubled",)),
         Control(
-            "mandatory", "facts are not mandatory, and a binding is missing", ("not-mandatory",), "broker.unbound",
+            "mandatory", "facts are not mandatory, and bindings are missing", ("not-mandatory",), "broker.unbound",
             ("lost",),
         ),
         Control(
@@ -34,7 +36,7 @@ CONTROLS: dict[str, Control] = {
         ),
         Control(
             "one-per-key", "the relay has several facts of one key under way at once", ("shuffled-relay",),
-            "broker.restart", ("order_violations",),
+            "broker.restart", ("order_violations",), seconds=15.0,
         ),
     )
 }  # fmt: skip

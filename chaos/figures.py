@@ -5,24 +5,20 @@ everything has come to rest or nobody waits any longer. All but the last two fig
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
+from chaos import standing
 from chaos.shop import Shop
+from chaos.standing import Before, worker_logs
 from chaos.traffic import Errand, Traffic
-from deploy.fleet import FLEET
-from deploy.ops.backlog import backlog
 from deploy.ops.invariants import ONCE
 from deploy.stack import Stack
 from deploy.story.people import Outsider
-from shared.kernel import clock
-from shared.messaging.rabbit import dlq_name
 
 ZERO = ("lost", "doubled", "oversold", "money_error", "order_violations", "dead_letters", "stuck")
 PAID = ("CONFIRMED", "FULFILLING", "PARTIALLY_SHIPPED", "SHIPPED", "DELIVERED", "RECEIVED", "COMPLETED")
@@ -52,18 +48,6 @@ class Outcome(msgspec.Struct):
     def broken(self) -> list[str]:
         """The figures that must be zero and are not."""
         return [name for name in ZERO if getattr(self, name)]
-
-
-@dataclass(frozen=True)
-class Before:
-    """How things stood when a run began: sizes of logs, dead letters."""
-
-    logs: Mapping[Path, int]
-    dead: int
-
-
-def before(stack: Stack) -> Before:
-    return Before({path: path.stat().st_size for path in _logs(stack)}, dead_letters(stack))
 
 
 class Measured:
@@ -257,7 +241,7 @@ class Measured:
         """
         lines: dict[str, dict[str, list[tuple[datetime, int]]]] = defaultdict(lambda: defaultdict(list))
         number = 0
-        for path in _logs(self.stack):
+        for path in worker_logs(self.stack):
             with path.open("rb") as file:
                 file.seek(self.since.logs.get(path, 0))
                 for text in file:
@@ -283,46 +267,14 @@ class Measured:
         return found
 
     def stuck(self) -> int:
-        """Rows that wait at rest: facts not published or not heard, messages kept, calls and timers overdue."""
-        found = []
-        for store in self.stack.stores:
-            (row,) = self._rows(store, _STUCK, now=clock.machine_now())
-            found += [f"{store}: {what}" for what, count in row._asdict().items() for _ in range(count)]
-        for one in FLEET:
-            waiting = backlog(self.stack.stores, one.name, one.service.on.bindings()).waiting
-            found += [f"{one.name}: not heard"] * waiting
-        return self._say("stuck", found)
+        """Rows that wait at rest, and did not before the run."""
+        return self._say("stuck", (standing.stuck(self.stack) - self.since.stuck).elements())
 
 
 class _Line(msgspec.Struct):
     consumer: str
     event_id: str
     timestamp: datetime
-
-
-_STUCK = """
-SELECT (SELECT count(*) FROM outbox) AS "not published",
-       (SELECT count(*) FROM inbox_retry WHERE status <> 'dead') AS "kept",
-       (SELECT count(*) FROM intent WHERE error IS NOT NULL OR next_at < :now) AS "calls",
-       (SELECT count(*) FROM timer WHERE due_at
-          < clock_timestamp() + coalesce((SELECT seconds FROM clock_offset), 0) * interval '1 second') AS "timers"
-"""
-
-
-def dead_letters(stack: Stack) -> int:
-    """Dead rows of all services, and what lies in the broker's own dead-letter queues."""
-    total = 0
-    for store, database in stack.stores.items():
-        with database.read() as connection:
-            dead = "SELECT count(*) FROM inbox_retry WHERE status = 'dead'"
-            total += connection.execute(sa.text(dead)).scalar_one()
-        queue = stack.rabbit.api("GET", f"queues/{stack.rabbit.vhost}/{dlq_name(store)}")
-        total += int(queue.get("messages", 0))
-    return total
-
-
-def _logs(stack: Stack) -> list[Path]:
-    return sorted((stack.home / "logs").glob("*.worker.*.log"))
 
 
 def _book(desk: Outsider) -> Iterable[dict[str, Any]]:

@@ -8,11 +8,12 @@ from random import Random
 import requests
 import sqlalchemy as sa
 
-from chaos import figures
+from chaos import standing
 from chaos.faults import Fault, Scene
 from chaos.figures import Measured, Outcome
 from chaos.ground import operated
 from chaos.shop import Shop
+from chaos.standing import Before
 from chaos.traffic import Traffic
 from deploy.fleet import FLEET
 from deploy.ops.backlog import backlog
@@ -47,8 +48,8 @@ class Result:
 def run(stack: Stack, shop: Shop, fault: Fault, *, seed: int, size: Size, mode: str, control: str = "") -> Result:
     """Raises ServerError when the stack does not come back."""
     dice = Random(f"{seed} {fault.name}")
-    shop.open(max(2, size.orders // 20))
-    since = figures.before(stack)
+    shop.open(size.orders)
+    since = standing.before(stack)
     traffic = Traffic(stack, shop, size.orders, size.rate, Random(dice.random()))
     scene = Scene(stack, Random(dice.random()), size.seconds)
     traffic.start()
@@ -59,9 +60,9 @@ def run(stack: Stack, shop: Shop, fault: Fault, *, seed: int, size: Size, mode: 
         recovery = _recovery(stack, size.patience)
     finally:
         traffic.finish(size.patience)
-    calm(stack, size.patience)
+    calm(stack, size.patience, since)
     measured = Measured(stack, shop, traffic, since)
-    dead = figures.dead_letters(stack) - since.dead
+    dead = standing.dead_letters(stack) - since.dead
     outcome = Outcome(
         mode=mode,
         fault=fault.name,
@@ -80,12 +81,13 @@ def run(stack: Stack, shop: Shop, fault: Fault, *, seed: int, size: Size, mode: 
     )
     if dead < scene.poisons:
         scene.notes.append(f"{scene.poisons - dead} poisons were not found among the dead")
-    bury(stack)
+    bury(stack, since)
     return Result(outcome, measured.words, scene.notes)
 
 
-def calm(stack: Stack, seconds: float) -> bool:
-    """Whether all came to rest in time: nothing under way, nothing kept to be tried again, no call backing off."""
+def calm(stack: Stack, seconds: float, since: Before) -> bool:
+    """Whether all came to rest in time: nothing under way, nothing kept to be tried again, no call backing off, those
+    apart that waited before the run."""
     until = clock.monotonic() + seconds
     while (left := until - clock.monotonic()) > 0:
         try:
@@ -95,21 +97,9 @@ def calm(stack: Stack, seconds: float) -> bool:
         except (sa.exc.SQLAlchemyError, requests.RequestException):
             clock.pause(0.5)
             continue
-        if not _tried_again(stack):
+        if standing.waiting(stack) <= since.waiting:
             return True
         clock.pause(0.5)
-    return False
-
-
-def _tried_again(stack: Stack) -> bool:
-    look = sa.text(
-        "SELECT EXISTS (SELECT FROM inbox_retry WHERE status IN ('failed', 'early', 'started'))"
-        " OR EXISTS (SELECT FROM intent)"
-    )
-    for database in stack.stores.values():
-        with database.read() as connection:
-            if connection.execute(look).scalar():
-                return True
     return False
 
 
@@ -140,13 +130,13 @@ _OLDEST = sa.text(
 )
 
 
-def bury(stack: Stack) -> None:
-    """Discard what lies dead, so that the next run begins without it."""
+def bury(stack: Stack, since: Before) -> None:
+    """Discard what has died in this run, so that the next begins without it."""
     platform = operated(stack)
     try:
         for one in FLEET:
             letters = platform.letters(one.name, ACTOR, "a run is over")
-            for row in letters.rows(limit=1000):
+            for row in letters.rows(limit=1000, after=since.letters[one.name]):
                 letters.discard(row["no"])
     finally:
         platform.close()

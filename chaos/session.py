@@ -96,7 +96,7 @@ class Session:
     def control(self, name: str) -> None:
         """One control, on a stack that is spoilt afterwards."""
         control = CONTROLS[name]
-        size = replace(self.size, patience=CONTROL_PATIENCE)
+        size = replace(self.size, patience=CONTROL_PATIENCE, seconds=max(self.size.seconds, control.seconds))
         with _opened(Ground(patches=control.patches)) as (ground, shop):
             fault = FAULTS[control.fault]
             self._note(run(ground, shop, fault, seed=self.seeds[0], size=size, mode="stack", control=name))

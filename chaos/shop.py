@@ -15,6 +15,7 @@ PRICE = 10_000
 HOT = 3
 """So few things do most buyers want, so that their orders meet in the same rows."""
 HEADS = 8
+ORDERS_A_HEAD = 5
 
 
 class Shop:
@@ -36,14 +37,15 @@ class Shop:
         self.buyers: list[Buyer] = []
         self._widen(self.seller)
 
-    def open(self, scarce: int) -> None:
-        """A new run: fresh tokens, buyers nobody has seen, and `scarce` more of what soon runs out."""
+    def open(self, orders: int) -> None:
+        """A new run of so many orders: fresh tokens, buyers nobody has seen, and a few more of what soon runs out."""
+        heads, scarce = max(2, min(HEADS, orders // ORDERS_A_HEAD)), max(2, orders // 20)
         for person in (self.staff, self.seller):
             person.renew()
         self.seller.receive_stock(self.warehouse, {self.scarce: scarce})
         self.of_scarce += scarce
         with ThreadPoolExecutor(2) as pool:
-            self.buyers = list(pool.map(lambda _: shop.new_buyer(self.grounds), range(HEADS)))
+            self.buyers = list(pool.map(lambda _: shop.new_buyer(self.grounds), range(heads)))
         for buyer in self.buyers:
             self._widen(buyer)
         self.grounds.settle(120)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Literal
 
 from chaos.faults.scene import Fault, Scene
-from chaos.ground import Ground
+from chaos.ground import Ground, operated
+from deploy import fleet
+from deploy.ops.replay import fill as filling
 from shared.messaging.rabbit.topology import EVENTS, inbox_exchange
+
+PLACED = "order.OrderPlaced.v1"
 
 
 def kill(scene: Scene) -> None:
@@ -74,20 +80,38 @@ def silent(scene: Scene) -> None:
 
 
 def unbound(scene: Scene) -> None:
-    """Inventory's queue is no longer bound to placed orders; somebody notices and binds it again."""
-    rabbit, inbox = scene.stack.rabbit, inbox_exchange("inventory")
-    path = f"bindings/{rabbit.vhost}/e/{EVENTS}/e/{inbox}"
-    (binding,) = [one for one in _bindings(rabbit, path) if one["routing_key"] == "order.OrderPlaced.v1"]
-    rabbit.api("DELETE", f"{path}/{binding['properties_key']}")
-    try:
+    """Placed orders reach no queue; somebody notices and binds again."""
+    with _unbound(scene, *fleet.subscribers()[PLACED]):
         scene.hold()
+
+
+def half_unbound(scene: Scene) -> None:
+    """Placed orders reach every queue but inventory's, so the broker has nothing to complain of. The audit of the
+    topology shows it, somebody binds again, and operators fill the gap from the log."""
+    platform, service = operated(scene.stack), fleet.member("inventory").service
+    try:
+        with _unbound(scene, service.name):
+            scene.hold()
+        found = filling.gaps(platform.nodes[service.name], service, platform.stores)
+        filled = filling.fill(platform.nodes[service.name], service, found, "chaos", "a binding was missing")
+        scene.notes.append(f"operators filled a gap of {filled.handled} facts")
     finally:
-        rabbit.api("POST", path, {"routing_key": binding["routing_key"], "arguments": {}})
+        platform.close()
 
 
-def _bindings(rabbit: Any, path: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = rabbit.api("GET", path)
-    return found
+@contextmanager
+def _unbound(scene: Scene, *services: str) -> Iterator[None]:
+    rabbit = scene.stack.rabbit
+    paths = [f"bindings/{rabbit.vhost}/e/{EVENTS}/e/{inbox_exchange(service)}" for service in services]
+    for path in paths:
+        for binding in rabbit.api("GET", path):
+            if binding["routing_key"] == PLACED:
+                rabbit.api("DELETE", f"{path}/{binding['properties_key']}")
+    try:
+        yield
+    finally:
+        for path in paths:
+            rabbit.api("POST", path, {"routing_key": PLACED, "arguments": {}})
 
 
 def _cable(scene: Scene) -> Any:
@@ -105,5 +129,8 @@ ALL = (
     Fault("broker.cut", "connections are reset in mid-frame, again and again", cut, needs="ground"),
     Fault("broker.unplugged", "the broker cannot be reached", unplugged, needs="ground"),
     Fault("broker.silent", "half-open connections: nothing arrives, nothing says so", silent, needs="ground"),
-    Fault("broker.unbound", "a binding is missing for a while", unbound),
+    Fault("broker.unbound", "placed orders reach no queue for a while", unbound),
+    Fault(
+        "broker.half-unbound", "placed orders do not reach inventory for a while; operators fill the gap", half_unbound
+    ),
 )
