@@ -66,7 +66,8 @@ def pair(market: Market, clients: int, *, rounds: int, number: int, rest: Callab
 def count_rows(ground: Ground, market: Market) -> dict[str, tuple[int, int]]:
     """What placing one order of two lines writes; the order service's worker must stand still."""
     (placed,) = market.place(1, clients=1)
-    return floor.census(ground.stores["order"], placed.group_no)
+    writer = "SELECT xmin::text FROM order_group WHERE group_no = :group_no"
+    return floor.census(ground.stores["order"], writer, group_no=placed.group_no)
 
 
 def _floor_request(market: Market) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from benchmarks import floor
+from benchmarks import bare, floor
 from deploy import fleet
 from deploy.fleet import COMMONS, LIVE
 from deploy.gateway.nginx import Options, configuration
@@ -57,6 +57,11 @@ class Bench(Stack):
         self.jobs[FLOOR] = job
         self.revive(FLOOR)
         await_ready([job], 60)
+
+    def bare(self, counted: bare.Census, bodies: list[bytes]) -> float:
+        """How many of these messages a second the bare loop stores, in a database of its own."""
+        url = self.postgres.create_database("bare", "bare", self._password("bare"))
+        return bare.run(self.rabbit.amqp_url(), url, counted, bodies)
 
     def _gateway(self) -> str:
         """nginx's configuration with one more route, made as all others are."""

@@ -25,14 +25,13 @@ Census = Mapping[str, tuple[int, int]]
 ID_BYTES = 40
 
 
-def census(orders: Database, group_no: str) -> dict[str, tuple[int, int]]:
-    """What the transaction that placed this group wrote: the row versions that bear its number.
+def census(database: Database, writer: str, **values: str) -> dict[str, tuple[int, int]]:
+    """What one transaction wrote: the row versions that bear its number. `writer` is the query that answers the number.
 
-    The order service's worker must stand still, or it will have taken some of them away.
+    Those that others have changed or taken away since are not counted.
     """
-    with orders.read() as connection:
-        placed = sa.text("SELECT xmin::text FROM order_group WHERE group_no = :group_no")
-        writer = connection.execute(placed, {"group_no": group_no}).scalar_one()
+    with database.read() as connection:
+        writer = connection.execute(sa.text(writer), values).scalar_one()
         found = {}
         for table in sa.inspect(connection).get_table_names():
             counted = sa.text(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks import load
+from benchmarks import bare, load
+from benchmarks.floor import census
 from benchmarks.ground import Ground
 from benchmarks.market import Market
 from shared.kernel import clock
@@ -60,15 +61,59 @@ WHERE placed.type = 'OrderPlaced' AND requested.type = 'OrderPaymentRequested' A
 
 
 @dataclass(frozen=True)
+class Hot:
+    """Orders of one line a second that became payable: all for one SKU, and for any of all."""
+
+    orders: int
+    hot_per_second: float
+    spread_per_second: float
+
+    @property
+    def ratio(self) -> float:
+        return self.hot_per_second / self.spread_per_second
+
+    def __str__(self) -> str:
+        return f"{self.hot_per_second:.0f} orders/s of one SKU, {self.spread_per_second:.0f} of any: {self.ratio:.2f}"
+
+
+def hot(ground: Ground, market: Market, number: int, rounds: int, clients: int = 8) -> Hot:
+    """`rounds` times `number` orders for one SKU and as many for any, in turns."""
+    seconds = {True: 0.0, False: 0.0}
+    for _ in range(rounds):
+        for one in seconds:
+            asked = market.orders(market.promises(number, market.skus[:1] if one else (), lines_each=1))
+            ground.calm()
+            after = last_position(ground.stores["order"])
+            load.send(market.grounds.url, asked, clients).expect(202)
+            ground.calm()
+            (took,) = ground.rows("order", _TOOK, after=after)[0]
+            seconds[one] += float(took)
+    orders = number * rounds
+    return Hot(orders, orders / seconds[True], orders / seconds[False])
+
+
+_TOOK = """
+SELECT extract(epoch FROM max(created_at) FILTER (WHERE type = 'OrderPaymentRequested')
+                        - min(created_at) FILTER (WHERE type = 'OrderPlaced'))
+FROM event_log WHERE pos > :after
+"""
+
+
+@dataclass(frozen=True)
 class Drain:
-    """Facts that a lone worker took from its queue, and how fast."""
+    """Facts that a lone worker took, and how fast; `bare_per_second`: a loop that only stores as much."""
 
     facts: int
     seconds: float
+    bare_per_second: float = 0.0
 
     @property
     def per_second(self) -> float:
         return self.facts / self.seconds if self.seconds else 0.0  # all in one batch
+
+    @property
+    def ratio(self) -> float:
+        return self.per_second / self.bare_per_second if self.bare_per_second else 0.0
 
 
 def drain(
@@ -78,17 +123,23 @@ def drain(
     stop: Callable[[str], None],
     start: Callable[[str], None],
     names: list[str],
+    bare: Callable[[bare.Census, list[bytes]], float],
 ) -> Drain:
     """Let the orders of a busy hour pile up before one service, then let its worker, alone, take them.
 
-    `stop` and `start` a service's workers; `names`: all services.
+    `stop` and `start` a service's workers; `names`: all services; `bare` takes the same messages from a queue of its own,
+    writes as many rows for each, and answers how many a second.
     """
+    counted = _written(ground, market, stop, start)
+    after = last_position(ground.stores["order"])
     stop(SERVICE)
     market.place(number, clients=8)
     _until(lambda: ground.rows("order", "SELECT count(*) FROM outbox")[0][0] == 0)
     for name in names:
         if name != SERVICE:
             stop(name)
+    bodies = [bytes(body) for (body,) in ground.rows("order", _PLACED, after=after)]
+    bare_per_second = bare(counted, bodies)
     (before,) = ground.rows(SERVICE, "SELECT coalesce(max(at), '-infinity') FROM inbox")[0]
     start(SERVICE)
     _until(lambda: ground.rows(SERVICE, "SELECT count(*) FROM inbox WHERE at > :before", before=before)[0][0] >= number)
@@ -97,7 +148,25 @@ def drain(
         if name != SERVICE:
             start(name)
     ground.calm()
-    return Drain(facts, float(seconds))
+    return Drain(facts, float(seconds), bare_per_second)
+
+
+def _written(ground: Ground, market: Market, stop: Callable[[str], None], start: Callable[[str], None]) -> bare.Census:
+    """What handling one OrderPlaced writes: risk is not weighed meanwhile, so that no later fact writes it anew."""
+    stop("payment")
+    after = last_position(ground.stores["order"])
+    market.place(1)
+    (event_id,) = ground.rows("order", "SELECT event_id FROM event_log WHERE type = 'OrderPlaced' AND pos > :after",
+                              after=after)[0]  # fmt: skip
+    heard = "SELECT xmin::text FROM inbox WHERE event_id = :event_id"
+    _until(lambda: bool(ground.rows(SERVICE, heard, event_id=event_id)))
+    counted = census(ground.stores[SERVICE], heard, event_id=event_id)
+    start("payment")
+    ground.calm()
+    return counted
+
+
+_PLACED = "SELECT body FROM event_log WHERE type = 'OrderPlaced' AND pos > :after ORDER BY pos"
 
 
 # A batch is marked when it begins, so the last one's facts were not yet handled at its mark.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import cycle, islice
@@ -70,19 +71,19 @@ class Market:
                 person.renew()
             self._renewed = clock.monotonic()
 
-    def quotes(self, number: int) -> list[tuple[Buyer, bytes]]:
-        """Requests for quotes of two lines each, from one buyer after the other."""
+    def quotes(self, number: int, skus: Sequence[str] = (), lines_each: int = 2) -> list[tuple[Buyer, bytes]]:
+        """Requests for quotes of so many lines, of these SKUs or all, from one buyer after the other."""
         self.renew()
         asked = []
         for buyer in islice(self._turn, number):
             delivery = {name: value for name, value in buyer.address.items() if name not in ("country", "default")}
-            lines = [{"sku": sku, "qty": 1} for sku in self._lot.sample(self.skus, 2)]
+            lines = [{"sku": sku, "qty": 1} for sku in self._lot.sample(skus or self.skus, lines_each)]
             asked.append((buyer, self.post(buyer, "/v1/quotes", {"lines": lines, "delivery": delivery})))
         return asked
 
-    def promises(self, number: int) -> list[Promise]:
+    def promises(self, number: int, skus: Sequence[str] = (), lines_each: int = 2) -> list[Promise]:
         """That many quotes, ready to be turned into orders."""
-        asked = self.quotes(number)
+        asked = self.quotes(number, skus, lines_each)
         answers = load.send(self.grounds.url, [request for _, request in asked], 4, keep=True).expect(200)
         quotes = [msgspec.json.decode(body) for body in answers.bodies]
         return [

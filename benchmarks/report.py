@@ -18,8 +18,8 @@ GROUPS = (("web", "web"), ("live", "web"), ("worker", "worker"))
 
 def document(results: Results) -> bytes:
     """The JSON of a run; the keys at the top are the ones to compare by."""
-    payable, drain = results.payable, results.drain
-    if payable is None or drain is None:
+    payable, hot, drain = results.payable, results.hot, results.drain
+    if payable is None or hot is None or drain is None:
         raise ValueError("the run did not get to its end")
     best = _best(results.accept)
     told = {
@@ -32,6 +32,8 @@ def document(results: Results) -> bytes:
         "payable_p50_ms": payable.p50_ms,
         "payable_p99_ms": payable.p99_ms,
         "drain_facts_per_s": drain.per_second,
+        "drain_ratio": drain.ratio,
+        "hot_sku_ratio": hot.ratio,
         "accept_with_events_per_s": _best(results.accept_with_events).orders.per_second,
         "accept": [_pair(pair) for pair in results.accept],
         "accept_with_events": [_pair(pair) for pair in results.accept_with_events],
@@ -41,6 +43,7 @@ def document(results: Results) -> bytes:
             part: seconds * 1000 / results.idle["wall"] for part, seconds in results.idle.items() if part != "wall"
         },
         "payable": asdict(payable),
+        "hot": asdict(hot),
         "drain": asdict(drain),
         "states": results.states,
         "invariants": {verdict.number: len(verdict.breaches) for verdict in results.verdicts},
@@ -105,8 +108,11 @@ def _flow_lines(results: Results) -> Iterator[str]:
         yield f"{one.per_second:.0f} orders/s arriving for {one.seconds:.0f} s, whatever the answers:"
         yield f"  placed to payable   p50 {one.p50_ms:.0f} ms, p99 {one.p99_ms:.0f} ms"
         yield f"  the client's answer p99 {one.accept_p99_ms:.0f} ms (generator {one.generator_cpu:.2f} CPU s)"
+    if hot := results.hot:
+        yield f"Becoming payable: {hot} ({hot.orders} each)"
     if drained := results.drain:
         yield f"A lone worker drains {drained.per_second:.0f} facts/s ({drained.facts} in {drained.seconds:.1f} s)"
+        yield f"  a bare loop that stores as much: {drained.bare_per_second:.0f}; ratio {drained.ratio:.2f}"
 
 
 def _by_service(used: dict[str, float]) -> dict[str, dict[str, float]]:

@@ -11,7 +11,7 @@ from benchmarks import accept, flow, story
 from benchmarks.accept import Pair
 from benchmarks.bench import Bench
 from benchmarks.conditions import Yardstick, conditions
-from benchmarks.flow import Drain, Payable
+from benchmarks.flow import Drain, Hot, Payable
 from benchmarks.ground import Ground, less_idle, metered
 from benchmarks.market import Market
 from deploy.ops.invariants import Verdict, recompute
@@ -20,7 +20,7 @@ from deploy.ops.invariants import Verdict, recompute
 @dataclass(frozen=True)
 class Size:
     """How much is measured. `completed`: orders carried through; `rounds` of `accepted` orders for each of `clients`;
-    `steady`: seconds of the open loop; `backlog`: orders piled up."""
+    `steady`: seconds of the open loop; `backlog`: orders piled up; `hot`: orders of one SKU, and of any, in a round."""
 
     name: str
     warm: int
@@ -31,16 +31,18 @@ class Size:
     accepted: int
     steady: float
     backlog: int
+    hot: int
 
     @property
     def orders(self) -> int:
         """An upper bound of all orders placed, for the number of buyers."""
         taken = 2 * len(self.clients) * self.rounds * self.accepted + 1
-        return self.warm + self.completed + taken + int(self.steady * 150) + self.backlog
+        return self.warm + self.completed + taken + int(self.steady * 150) + self.backlog + 2 * HOT_ROUNDS * self.hot
 
 
-FULL = Size("full", 40, 10, 200, (8, 32), 4, 250, 25, 2000)
-QUICK = Size("quick", 0, 2, 5, (8,), 1, 20, 2, 200)
+HOT_ROUNDS = 3
+FULL = Size("full", 40, 10, 200, (8, 32), 4, 250, 25, 2000, 250)
+QUICK = Size("quick", 0, 2, 5, (8,), 1, 20, 2, 200, 20)
 MOST_PER_SECOND = 150.0
 
 
@@ -58,6 +60,7 @@ class Results:
     accept: list[Pair] = field(default_factory=list)
     accept_with_events: list[Pair] = field(default_factory=list)
     payable: Payable | None = None
+    hot: Hot | None = None
     drain: Drain | None = None
     states: dict[str, int] = field(default_factory=dict)
     verdicts: Sequence[Verdict] = ()
@@ -139,5 +142,10 @@ def _flow(bench: Bench, ground: Ground, market: Market, results: Results, say: C
     say(f"a steady {rate:.0f} orders a second for {size.steady:g} s")
     results.payable = flow.payable(ground, market, per_second=rate, seconds=size.steady)
     say(f"  {results.payable}")
-    say(f"draining a backlog of {size.backlog} orders")
-    results.drain = flow.drain(ground, market, size.backlog, bench.stop_worker, bench.start_worker, bench.services)
+    say(f"{HOT_ROUNDS} times {size.hot} orders for one SKU, and for any")
+    results.hot = flow.hot(ground, market, size.hot, HOT_ROUNDS)
+    say(f"  {results.hot}")
+    say(f"draining a backlog of {size.backlog} orders, beside a bare loop")
+    results.drain = flow.drain(
+        ground, market, size.backlog, bench.stop_worker, bench.start_worker, bench.services, bench.bare
+    )

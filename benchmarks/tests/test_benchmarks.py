@@ -8,14 +8,14 @@ import pytest
 
 from benchmarks import load, report
 from benchmarks.accept import Pair, Rate
-from benchmarks.flow import Drain, Payable
+from benchmarks.flow import Drain, Hot, Payable
 from benchmarks.ground import less_idle
 from benchmarks.run import QUICK, Results
 from deploy.serving import Server
 
 KEYS = {
     "accept_per_s", "floor_per_s", "accept_ratio", "cpu_ms_per_completed_order", "payable_p50_ms", "payable_p99_ms",
-    "drain_facts_per_s", "conditions",
+    "drain_facts_per_s", "drain_ratio", "hot_sku_ratio", "conditions",
 }  # fmt: skip
 
 
@@ -85,10 +85,12 @@ def test_the_document_has_what_others_compare_by():
     results.idle, results.wall, results.yardstick_ms = {"order.web": 0.0, "wall": 2.0}, 1.0, 3.0
     results.used = {"order.web": 0.2, "postgres orders": 0.1, "rabbit": 0.1}
     results.accept, results.accept_with_events = [pair], [pair]
-    results.payable, results.drain = Payable(10, 5.0, 2.0, 90.0, 120.0, 30.0, 0.1), Drain(100, 0.5)
+    results.payable, results.drain = Payable(10, 5.0, 2.0, 90.0, 120.0, 30.0, 0.1), Drain(100, 0.5, 400.0)
+    results.hot = Hot(30, 40.0, 50.0)
     told = msgspec.json.decode(report.document(results))
     assert told.keys() >= KEYS
     assert told["accept_ratio"] == pytest.approx(2 / 3, rel=1e-3)
     assert told["cpu_ms_per_completed_order"] == pytest.approx(80)
     assert told["drain_facts_per_s"] == 200
+    assert (told["drain_ratio"], told["hot_sku_ratio"]) == (0.5, 0.8)
     assert any("order" in line for line in report.lines(results))
