@@ -127,8 +127,8 @@ def drain(
 ) -> Drain:
     """Let the orders of a busy hour pile up before one service, then let its worker, alone, take them.
 
-    `stop` and `start` a service's workers; `names`: all services; `bare` takes the same messages from a queue of its own,
-    writes as many rows for each, and answers how many a second.
+    `stop` and `start` a service's workers; `names`: all services; `bare` takes the same messages from a queue of its
+    own, writes as many rows for each, and answers how many a second.
     """
     counted = _written(ground, market, stop, start)
     after = last_position(ground.stores["order"])
