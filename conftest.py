@@ -107,6 +107,14 @@ def _stop_orphans() -> None:
 
 
 @pytest.fixture(scope="session")
+def run_folder(pytestconfig: pytest.Config) -> Path:
+    """A folder of this run, the same in all its processes; it goes when the run ends."""
+    folder = pytestconfig.stash[_FOLDER]
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def postgres_server(pytestconfig: pytest.Config) -> PostgresServer:
     """The run's PostgreSQL. Not durable, and shared: leave it running."""
     return _start(PostgresServer, pytestconfig, fsync=False)

@@ -6,12 +6,15 @@ its end all invariants must hold over everything that ever happened there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 
 import pytest
 
 from deploy.ops.invariants import recompute
 from deploy.story.people import Grounds
+from tests.ends import compare_ends
 from tests.journeys.depot import Depot
 from tests.journeys.market import Market
 from tests.journeys.town import Town
@@ -27,6 +30,12 @@ def grounds(request: pytest.FixtureRequest) -> Iterator[Grounds]:
     found.settle()
     broken = [str(verdict) for verdict in recompute(found.stores) if verdict.breaches]
     assert broken == []
+
+
+@pytest.fixture
+def ends_alike(grounds: Grounds, run_folder: Path) -> Callable[..., None]:
+    """``ends_alike("name", ids)``: the story ended as in the other world, see `tests/ends.py`."""
+    return partial(compare_ends, run_folder / "ends", grounds)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from tests.golden import matches_tape
 from tests.journeys.town import Town
 
 
-def test_an_order_over_two_shops_goes_from_quote_to_completion(town: Town, request) -> None:
+def test_an_order_over_two_shops_goes_from_quote_to_completion(town: Town, ends_alike, request) -> None:
     group = town.place(*town.skus)
     first, second = (order["order_no"] for order in group["orders"])
     assert [town.state(first), town.state(second)] == ["AWAITING_PAYMENT"] * 2
@@ -34,3 +34,4 @@ def test_an_order_over_two_shops_goes_from_quote_to_completion(town: Town, reque
     for seller in town.sellers:  # 108.00 less a commission of 5 %, and nothing is held back any more
         assert seller.do("GET", "/v1/balance")["items"] == [{"currency": "CNY", "balance": 10_260, "in_escrow": 0}]
     matches_tape("happy_order", town.tape.news(), group["group_no"], request.config)
+    ends_alike("happy_order", town.ids() | {group["group_no"]: "GROUP"})

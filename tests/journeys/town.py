@@ -31,6 +31,14 @@ class Town:
         self.tape = Tape(grounds.stores)
         self.tape.news()
 
+    def ids(self) -> dict[str, str]:
+        """Names for whatever has an id here, to tell what happened alike in both worlds."""
+        named = {self.buyer.account_id: "BUYER"}
+        for number, (sku, seller, warehouse) in enumerate(zip(self.skus, self.sellers, self.warehouses, strict=True)):
+            named |= {sku: f"THING{number}", warehouse: f"HOUSE{number}"}
+            named |= {seller.seller_id: f"SHOP{number}", seller.account_id: f"KEEPER{number}"}
+        return named
+
     def place(self, *skus: str, qty: int = 1, **wish: Any) -> dict[str, Any]:
         """A group, once the others have answered."""
         wanted = dict.fromkeys(skus or self.skus[:1], qty)
