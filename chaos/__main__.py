@@ -24,7 +24,7 @@ PLAN = ("nothing", "kill.order.worker", "kill.order.web", "broker.kill", "postgr
 @click.option("--all", "everything", is_flag=True, help="Every fault there is: hours.")
 @click.option("--controls", is_flag=True, help="Take a protection away and see the figure that it guards.")
 @click.option("--control", "chosen", multiple=True, help="Only this control; may be repeated.")
-@click.option("--mode", type=click.Choice([*MODES, "both"]), default="stack", show_default=True)
+@click.option("--mode", type=click.Choice([*MODES, "all"]), default="stack", show_default=True)
 @click.option("--runs", default=1, show_default=True, help="Of each fault, with consecutive seeds.")
 @click.option("--seed", type=int, help="Of the first run; drawn by lot if left out.")
 @click.option("--orders", default=100, show_default=True, help="At least, in each run.")
@@ -48,7 +48,7 @@ def main(
     session = Session(Size(orders, rate, seconds), range(first, first + runs), out, click.echo)
     if not (controls or chosen) or names or everything:
         faults = _faults(names, everything)
-        for each in MODES if mode == "both" else (mode,):
+        for each in MODES if mode == "all" else (mode,):
             session.faults(each, faults)
     for name in chosen or (CONTROLS if controls else ()):
         session.control(name)

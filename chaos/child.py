@@ -161,6 +161,14 @@ def deadly_message() -> None:
     Consumer.handle_one, Consumer.handle = single, batch  # type: ignore[method-assign]
 
 
+def talkative() -> None:
+    """Every handled fact is a line in the log, whatever level was asked for."""
+    from shared.telemetry import logs
+
+    configure = logs.configure
+    logs.configure = lambda service, level="INFO": configure(service)
+
+
 def clock_ahead() -> None:
     """This process believes that it is an hour later."""
     _skew(SKEW)
@@ -183,7 +191,7 @@ PATCHES: dict[str, Callable[[], None]] = {
     patch.__name__.replace("_", "-"): patch
     for patch in (
         inbox_off, not_mandatory, acknowledge_first, watermark, shuffled_relay, late_commits, slow_handlers,
-        deadly_message, clock_ahead, clock_behind,
+        deadly_message, talkative, clock_ahead, clock_behind,
     )
 }  # fmt: skip
 

@@ -10,15 +10,14 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-import sqlalchemy as sa
 
 from chaos import standing
 from chaos.shop import Shop
-from chaos.standing import Before, worker_logs
+from chaos.standing import Before, Target, text, worker_logs
 from chaos.traffic import Errand, Traffic
 from deploy.ops.invariants import ONCE
-from deploy.stack import Stack
 from deploy.story.people import Outsider
+from shared.storage.inspect import heard
 
 ZERO = ("lost", "doubled", "oversold", "money_error", "order_violations", "dead_letters", "stuck")
 PAID = ("CONFIRMED", "FULFILLING", "PARTIALLY_SHIPPED", "SHIPPED", "DELIVERED", "RECEIVED", "COMPLETED")
@@ -53,18 +52,18 @@ class Outcome(msgspec.Struct):
 class Measured:
     """The figures of one run; `words` says, for those that are not zero, of what."""
 
-    def __init__(self, stack: Stack, shop: Shop, traffic: Traffic, since: Before) -> None:
+    def __init__(self, stack: Target, shop: Shop, traffic: Traffic, since: Before) -> None:
         self.stack, self.shop, self.traffic, self.since = stack, shop, traffic, since
         self.words: dict[str, list[str]] = {}
         buyers = {"buyers": [buyer.account_id for buyer in shop.buyers]}
-        bodies = self._rows("order", "SELECT body FROM order_group WHERE buyer_id = ANY(:buyers)", **buyers)
+        bodies = self._rows("order", "SELECT body FROM order_group WHERE buyer_id IN :buyers", **buyers)
         self.groups = {one["group_no"]: one for one in (msgspec.json.decode(bytes(body)) for (body,) in bodies)}
         self.orders = {order["order_no"]: order for group in self.groups.values() for order in group["orders"]}
         self.mine = {"groups": list(self.groups), "orders": list(self.orders)}
 
     def _rows(self, store: str, statement: str, **values: Any) -> Sequence[Any]:
         with self.stack.stores[store].read() as connection:
-            return connection.execute(sa.text(statement), values).all()
+            return connection.execute(text(statement, values), values).all()
 
     def _say(self, figure: str, words: Iterable[str]) -> int:
         found = list(words)
@@ -98,7 +97,7 @@ class Measured:
             f"{order_no} has {times} shipments"
             for order_no, times in self._rows(
                 "shipping",
-                "SELECT order_no, count(*) FROM shipment WHERE order_no = ANY(:orders) GROUP BY 1 HAVING count(*) > 1",
+                "SELECT order_no, count(*) FROM shipment WHERE order_no IN :orders GROUP BY 1 HAVING count(*) > 1",
                 orders=self.mine["orders"],
             )
         ]
@@ -112,7 +111,7 @@ class Measured:
         reservations = self._rows(
             "inventory",
             "SELECT r.order_no, m.sku, -sum(m.on_hand) AS gone FROM stock_movement m JOIN reservation r"
-            " USING (reservation_id) WHERE r.order_no = ANY(:orders) AND m.kind = 'deduct' GROUP BY 1, 2",
+            " USING (reservation_id) WHERE r.order_no IN :orders AND m.kind = 'deduct' GROUP BY 1, 2",
             orders=self.mine["orders"],
         )
         wanted = {(no, line["sku"]): line["qty"] for no, order in self.orders.items() for line in order["lines"]}
@@ -126,8 +125,8 @@ class Measured:
                 f"{kind} of {about} was told {times} times"
                 for kind, about, times in self._rows(
                     store,
-                    "SELECT type, agg_id, count(*) FROM event_log WHERE partition_key = ANY(:groups)"
-                    " AND type = ANY(:kinds) GROUP BY 1, 2 HAVING count(*) > 1",
+                    "SELECT type, agg_id, count(*) FROM event_log WHERE partition_key IN :groups"
+                    " AND type IN :kinds GROUP BY 1, 2 HAVING count(*) > 1",
                     groups=self.mine["groups"],
                     kinds=[kind for where, kind in ONCE if where == store],
                 )
@@ -135,7 +134,7 @@ class Measured:
         letters = self._rows(
             "support",
             "SELECT recipient, template, cause_event_id, count(*) AS times FROM notification"
-            " WHERE group_no = ANY(:groups) GROUP BY 1, 2, 3 HAVING count(*) > 1",
+            " WHERE group_no IN :groups GROUP BY 1, 2, 3 HAVING count(*) > 1",
             groups=self.mine["groups"],
         )
         return found + [f"{one.template} went out {one.times} times" for one in letters]
@@ -145,7 +144,7 @@ class Measured:
         entries = self._rows(
             "order",
             "SELECT order_no, trigger, causation_id, count(*) AS times FROM order_history"
-            " WHERE order_no = ANY(:orders) GROUP BY 1, 2, 3 HAVING count(*) > 1",
+            " WHERE order_no IN :orders GROUP BY 1, 2, 3 HAVING count(*) > 1",
             orders=self.mine["orders"],
         )
         return [f"{one.order_no} heard {one.trigger} of {one.causation_id} {one.times} times" for one in entries]
@@ -180,7 +179,7 @@ class Measured:
                 "payment",
                 "SELECT p.group_no, sum(e.amount) FROM ledger_entry e JOIN ledger_posting l ON l.key = e.posting_key"
                 " JOIN payment p ON p.payment_id = l.payment_id"
-                " WHERE p.group_no = ANY(:groups) AND e.family = 'channel' GROUP BY 1",
+                " WHERE p.group_no IN :groups AND e.family = 'channel' GROUP BY 1",
                 groups=self.mine["groups"],
             )
         }
@@ -228,7 +227,7 @@ class Measured:
         for store in self.stack.stores:
             for event_id, kind, about, number in self._rows(
                 store,
-                "SELECT event_id, agg_type, agg_id, agg_seq FROM event_log WHERE partition_key = ANY(:groups)",
+                "SELECT event_id, agg_type, agg_id, agg_seq FROM event_log WHERE partition_key IN :groups",
                 groups=self.mine["groups"],
             ):
                 found[event_id] = f"{store} {kind}/{about}", number
@@ -252,13 +251,7 @@ class Measured:
                     lines[line.consumer][line.event_id].append((line.timestamp, number))
         found: dict[str, dict[str, tuple[datetime, int]]] = {}
         for consumer, tries in lines.items():
-            marks = dict(
-                self._rows(
-                    consumer,
-                    "SELECT event_id, at FROM inbox WHERE consumer = :consumer AND event_id = ANY(:ids)",
-                    consumer=consumer, ids=list(tries),
-                )
-            )  # fmt: skip
+            marks = heard(self.stack.stores[consumer], consumer, list(tries))
             found[consumer] = {
                 event_id: next((one for one in several if one[0] >= marks[event_id]), several[-1])
                 for event_id, several in tries.items()

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+from chaos.alone import Alone
 from chaos.cable import Cable
 from chaos.child import patched
 from deploy.fleet import Member
@@ -68,6 +69,6 @@ class Ground(Stack):
         return env | {"CARAVAN_BROKER_URL": env["CARAVAN_BROKER_URL"].replace(direct, through)}
 
 
-def operated(stack: Stack) -> Platform:
+def operated(stack: Stack | Alone) -> Platform:
     """The stack as operators' tools see it. Close it."""
-    return Platform.described((stack.home / "secret" / "ops.json").read_bytes())
+    return Platform.in_folder(stack.home)

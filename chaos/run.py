@@ -13,12 +13,10 @@ from chaos.faults import Fault, Scene
 from chaos.figures import Measured, Outcome
 from chaos.ground import operated
 from chaos.shop import Shop
-from chaos.standing import Before
+from chaos.standing import Before, Target
 from chaos.traffic import Traffic
 from deploy.fleet import FLEET
-from deploy.ops.backlog import backlog
 from deploy.sandbox.world import NotQuiet
-from deploy.stack import Stack
 from shared.kernel import clock
 
 FRESH = 1.0
@@ -45,7 +43,7 @@ class Result:
     notes: list[str] = field(default_factory=list)
 
 
-def run(stack: Stack, shop: Shop, fault: Fault, *, seed: int, size: Size, mode: str, control: str = "") -> Result:
+def run(stack: Target, shop: Shop, fault: Fault, *, seed: int, size: Size, mode: str, control: str = "") -> Result:
     """Raises ServerError when the stack does not come back."""
     dice = Random(f"{seed} {fault.name}")
     shop.open(size.orders)
@@ -57,10 +55,11 @@ def run(stack: Stack, shop: Shop, fault: Fault, *, seed: int, size: Size, mode: 
         traffic.wait_placed(size.orders // 3)
         with traffic.counted() as count:
             fault.strike(scene)
-        recovery = _recovery(stack, size.patience)
+        over = clock.monotonic() + size.patience
+        recovery = _recovery(stack, over)
     finally:
-        traffic.finish(size.patience)
-    calm(stack, size.patience, since)
+        traffic.finish(size.patience / 2)
+    calm(stack, over, since)
     measured = Measured(stack, shop, traffic, since)
     dead = standing.dead_letters(stack) - since.dead
     outcome = Outcome(
@@ -85,10 +84,9 @@ def run(stack: Stack, shop: Shop, fault: Fault, *, seed: int, size: Size, mode: 
     return Result(outcome, measured.words, scene.notes)
 
 
-def calm(stack: Stack, seconds: float, since: Before) -> bool:
+def calm(stack: Target, until: float, since: Before) -> bool:
     """Whether all came to rest in time: nothing under way, nothing kept to be tried again, no call backing off, those
     apart that waited before the run."""
-    until = clock.monotonic() + seconds
     while (left := until - clock.monotonic()) > 0:
         try:
             stack.world.settle(left)
@@ -103,12 +101,12 @@ def calm(stack: Stack, seconds: float, since: Before) -> bool:
     return False
 
 
-def _recovery(stack: Stack, patience: float) -> float:
+def _recovery(stack: Target, until: float) -> float:
     """Seconds until nothing that was said is older than a moment and not published or not handled."""
     begun = clock.monotonic()
-    while clock.monotonic() < begun + patience:
+    while clock.monotonic() < until:
         try:
-            if not _is_late(stack):
+            if not standing.is_late(stack, FRESH):
                 break
         except sa.exc.SQLAlchemyError:
             pass
@@ -116,21 +114,7 @@ def _recovery(stack: Stack, patience: float) -> float:
     return clock.monotonic() - begun
 
 
-def _is_late(stack: Stack) -> bool:
-    for database in stack.stores.values():
-        with database.read() as connection:
-            age = connection.execute(_OLDEST).scalar()
-        if age is not None and age > FRESH:
-            return True
-    return any(backlog(stack.stores, one.name, one.service.on.bindings()).age > FRESH for one in FLEET)
-
-
-_OLDEST = sa.text(
-    "SELECT extract(epoch FROM clock_timestamp() - min(log.created_at)) FROM outbox JOIN event_log log USING (pos)"
-)
-
-
-def bury(stack: Stack, since: Before) -> None:
+def bury(stack: Target, since: Before) -> None:
     """Discard what has died in this run, so that the next begins without it."""
     platform = operated(stack)
     try:

@@ -14,22 +14,27 @@ import requests
 import sqlalchemy as sa
 
 from chaos import report
+from chaos.alone import Alone
 from chaos.controls import CONTROLS
 from chaos.faults import FAULTS, Fault
 from chaos.figures import Outcome
 from chaos.ground import Ground
 from chaos.run import Result, Size, run
 from chaos.shop import Shop
+from chaos.standing import Target
 from deploy.ops.invariants import recompute
 from deploy.sandbox.world import NotQuiet
 from deploy.servers import ServerError
 from deploy.story.people import Unexpected
 
+EMBEDDED = "embedded"
 MODES: dict[str, dict[str, int]] = {
     "stack": {},
     "scaled": {"order": 2, "payment": 2, "inventory": 2, "shipping": 2, "support": 2},
+    EMBEDDED: {},
 }
-"""By name: worker processes by service. A scaled service has as many shards, and its workers share them."""
+"""By name: worker processes by service. A scaled service has as many shards, and its workers share them. Embedded is
+the platform in one process, with faults of its own."""
 CONTROL_PATIENCE = 20.0
 MOST_STACKS = 10
 """That one session starts for a mode: more must be given up for it to say that something is very wrong."""
@@ -51,7 +56,7 @@ class Session:
 
     def faults(self, mode: str, faults: Iterable[Fault]) -> None:
         """Every fault with every seed; those that need a small disk on a stack that has one."""
-        plan = [(fault, seed) for fault in faults for seed in self.seeds]
+        plan = [(fault, seed) for fault in faults if _fits(fault, mode) for seed in self.seeds]
         small = [one for one in plan if one[0].needs == "small disk"]
         self._runs(mode, [one for one in plan if one not in small], small_disk=False)
         if small and os.geteuid() != 0:
@@ -64,7 +69,8 @@ class Session:
         while left and attempts < MOST_STACKS:
             attempts += 1
             try:
-                with _opened(Ground(scale=MODES[mode], small_disk=small_disk)) as (ground, shop):
+                target = Alone() if mode == EMBEDDED else Ground(scale=MODES[mode], small_disk=small_disk)
+                with _opened(target) as (ground, shop):
                     while left and self._stands(ground, shop, mode, *left.pop(0)):
                         continue
                     self._check(ground)
@@ -73,7 +79,7 @@ class Session:
         if left:
             self._complain(f"{len(left)} runs were not made")
 
-    def _stands(self, ground: Ground, shop: Shop, mode: str, fault: Fault, seed: int) -> bool:
+    def _stands(self, ground: Target, shop: Shop, mode: str, fault: Fault, seed: int) -> bool:
         """One run; whether the stack may be used for another."""
         try:
             self._note(run(ground, shop, fault, seed=seed, size=self.size, mode=mode))
@@ -82,7 +88,7 @@ class Session:
             return False
         return True
 
-    def _check(self, ground: Ground) -> None:
+    def _check(self, ground: Target) -> None:
         """All promises, recomputed over everything that was ever done on it."""
         try:
             self.why += [str(verdict) for verdict in recompute(ground.stores) if verdict.breaches]
@@ -116,8 +122,12 @@ class Session:
         return found
 
 
+def _fits(fault: Fault, mode: str) -> bool:
+    return fault.name == "nothing" or (fault.needs == "alone") == (mode == EMBEDDED)
+
+
 @contextmanager
-def _opened(ground: Ground) -> Iterator[tuple[Ground, Shop]]:
-    """A stack with a shop."""
+def _opened(ground: Target) -> Iterator[tuple[Target, Shop]]:
+    """A stack, or the platform in one process, with a shop."""
     with ground:
         yield ground, Shop(ground)

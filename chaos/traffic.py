@@ -19,7 +19,7 @@ import requests
 import sqlalchemy as sa
 
 from chaos.shop import Shop
-from deploy.stack import Stack
+from chaos.standing import Target, text
 from deploy.story.people import Answer, Buyer, Person
 from shared.kernel import clock
 from shared.kernel.ids import new_id
@@ -86,7 +86,7 @@ class GaveUp(Exception):
 class Traffic:
     """See the module. `start`, then `wait_placed`, then `finish`."""
 
-    stack: Stack
+    stack: Target
     shop: Shop
     orders: int
     rate: float
@@ -283,14 +283,17 @@ class Traffic:
         """One look for all of them."""
         who = {"buyers": [buyer.account_id for buyer in self.shop.buyers]}
         looks = {
-            "order": (self._states, "SELECT order_no, state FROM order_index WHERE buyer_id = ANY(:buyers)"),
-            "shipping": (self._parcels, "SELECT order_no, shipment_id FROM shipment WHERE buyer_id = ANY(:buyers)"),
+            "order": (self._states, text("SELECT order_no, state FROM order_index WHERE buyer_id IN :buyers", who)),
+            "shipping": (
+                self._parcels,
+                text("SELECT order_no, shipment_id FROM shipment WHERE buyer_id IN :buyers", who),
+            ),
         }
         while not self._over.wait(BOARD_POLL):
             for store, (board, statement) in looks.items():
                 try:
                     with self.stack.stores[store].read() as connection:
-                        board.update(dict(connection.execute(sa.text(statement), who).all()))
+                        board.update(dict(connection.execute(statement, who).all()))
                 except sa.exc.SQLAlchemyError:
                     continue  # the store is away
 

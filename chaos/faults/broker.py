@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from signal import SIGCONT, SIGSTOP
 from typing import Any, Literal
 
 from chaos.faults.scene import Fault, Scene
@@ -17,34 +18,34 @@ PLACED = "order.OrderPlaced.v1"
 
 
 def kill(scene: Scene) -> None:
-    scene.stack.rabbit.kill9()
+    scene.servers.rabbit.kill9()
     try:
         scene.hold()
     finally:
-        scene.stack.rabbit.start()
+        scene.servers.rabbit.start()
 
 
 def restart(scene: Scene) -> None:
     """As an upgrade does."""
-    scene.stack.rabbit.stop_app()
+    scene.servers.rabbit.stop_app()
     try:
         scene.hold()
     finally:
-        scene.stack.rabbit.start_app()
+        scene.servers.rabbit.start_app()
 
 
 def alarm(scene: Scene, *, kind: Literal["memory", "disk"]) -> None:
     """Whoever publishes is blocked."""
-    scene.stack.rabbit.set_alarm(kind, True)
+    scene.servers.rabbit.set_alarm(kind, True)
     try:
         scene.hold()
     finally:
-        scene.stack.rabbit.set_alarm(kind, False)
+        scene.servers.rabbit.set_alarm(kind, False)
 
 
 def closed(scene: Scene) -> None:
     """The broker closes every connection, in order, again and again."""
-    rabbit = scene.stack.rabbit
+    rabbit = scene.servers.rabbit
     while scene.goes_on():
         rabbit.ctl("close_all_connections", "--vhost", rabbit.vhost, "maintenance")
         scene.pause(1.0, 2.0)
@@ -101,17 +102,30 @@ def half_unbound(scene: Scene) -> None:
 
 @contextmanager
 def _unbound(scene: Scene, *services: str) -> Iterator[None]:
-    rabbit = scene.stack.rabbit
+    """Unbound and bound again while order's relay stands still: between one binding and the next nothing is said."""
+    rabbit = scene.servers.rabbit
     paths = [f"bindings/{rabbit.vhost}/e/{EVENTS}/e/{inbox_exchange(service)}" for service in services]
-    for path in paths:
-        for binding in rabbit.api("GET", path):
-            if binding["routing_key"] == PLACED:
-                rabbit.api("DELETE", f"{path}/{binding['properties_key']}")
+    with _silent_order(scene):
+        for path in paths:
+            for binding in rabbit.api("GET", path):
+                if binding["routing_key"] == PLACED:
+                    rabbit.api("DELETE", f"{path}/{binding['properties_key']}")
     try:
         yield
     finally:
-        for path in paths:
-            rabbit.api("POST", path, {"routing_key": PLACED, "arguments": {}})
+        with _silent_order(scene):
+            for path in paths:
+                rabbit.api("POST", path, {"routing_key": PLACED, "arguments": {}})
+
+
+@contextmanager
+def _silent_order(scene: Scene) -> Iterator[None]:
+    scene.job("order.worker.0").signal(SIGSTOP)
+    try:
+        scene.pause(0.5, 0.5)  # what it has said reaches the broker
+        yield
+    finally:
+        scene.job("order.worker.0").signal(SIGCONT)
 
 
 def _cable(scene: Scene) -> Any:

@@ -28,7 +28,7 @@ COPIES = 600
 def poison(scene: Scene) -> None:
     """Between the facts of real orders: bytes that are nothing, words put into somebody's mouth, versions of tomorrow
     and broken shapes. Each is kept as dead, and its neighbours are not touched."""
-    rabbit, spoken = scene.stack.rabbit, "order.OrderPlaced.v1"
+    rabbit, spoken = scene.servers.rabbit, "order.OrderPlaced.v1"
     hearing = len(fleet.subscribers()[spoken])
     with _speaker(rabbit, "order") as publisher:
         while scene.goes_on():
@@ -72,7 +72,7 @@ def _some_fact(scene: Scene) -> dict[str, Any]:
 
 
 def _push(scene: Scene, service: str, body: bytes) -> None:
-    rabbit = scene.stack.rabbit
+    rabbit = scene.servers.rabbit
     rabbit.api(
         "POST",
         f"exchanges/{rabbit.vhost}/amq.default/publish",
@@ -92,7 +92,7 @@ def duplicates(scene: Scene) -> None:
             if not again:
                 continue
             scene.dice.shuffle(again)
-            with _speaker(scene.stack.rabbit, one.name) as publisher:
+            with _speaker(scene.servers.rabbit, one.name) as publisher:
                 publisher.publish(again)
         scene.pause(0.2, 0.5)
 

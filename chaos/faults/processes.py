@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
+from chaos.alone import NAME
 from chaos.child import patched
-from chaos.faults.scene import Fault, Scene
+from chaos.faults.scene import READY_SECONDS, Fault, Scene
 from deploy.fleet import FLEET, Member
-from deploy.stack.processes import Job
+from deploy.servers import ServerError
+from deploy.stack.processes import Job, await_ready
 from shared.telemetry.faults import POINTS
 
 DESKS = ("provider", "carrier")
@@ -56,9 +59,11 @@ def crash(scene: Scene, *, name: str, point: str) -> None:
     job.env = healthy | {"CARAVAN_CRASH_AT": f"{point}:{times}"}
     try:
         scene.stack.revive(name)
+        with contextlib.suppress(ServerError):  # which says that it has died already
+            await_ready([job], READY_SECONDS)
         while job.running and scene.goes_on():
             scene.pause(0.1, 0.2)
-        if job.running and ".worker." in name:  # gunicorn itself lives on, and makes another
+        if job.running and not name.endswith(".web"):  # gunicorn itself lives on, and makes another
             scene.notes.append(f"{name} did not come to {point} {times} times")
     finally:
         job.env = healthy
@@ -90,11 +95,11 @@ def believe(scene: Scene, *, name: str, patches: Sequence[str]) -> None:
 
 def gateway(scene: Scene) -> None:
     """The gateway dies."""
-    scene.stack.nginx.kill9()
+    scene.servers.nginx.kill9()
     try:
         scene.hold()
     finally:
-        scene.stack.nginx.start(scene.stack._gateway())
+        scene.servers.nginx.start(scene.servers._gateway())
 
 
 def _end(scene: Scene, job: Job) -> None:
@@ -153,4 +158,13 @@ def _all() -> Iterator[Fault]:
             yield Fault(f"{patch}.{one.name}", what, strike)
 
 
-ALL = tuple(_all())
+def _alone() -> Iterator[Fault]:
+    """What can befall the platform in one process."""
+    yield Fault("kill.platform", "kill -9 of the platform in one process", partial(kill, name=NAME), needs="alone")
+    yield Fault("stop.platform", "SIGSTOP of the platform in one process", partial(stop, name=NAME), needs="alone")
+    for point in POINTS:
+        strike = partial(crash, name=NAME, point=point)
+        yield Fault(f"crash.platform.{point}", f"the platform in one process dies at {point}", strike, needs="alone")
+
+
+ALL = (*_all(), *_alone())

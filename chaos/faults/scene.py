@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
+from chaos.standing import Target
 from deploy.servers import ServerError
 from deploy.stack import Stack
 from deploy.stack.processes import Job, await_ready
@@ -20,7 +21,7 @@ class Scene:
     """A stack under load, for so many `seconds`. `poisons` counts messages that nobody can handle and that were put
     there; `notes` are for whoever reads the report."""
 
-    stack: Stack
+    stack: Target
     dice: Random
     seconds: float
     poisons: int = 0
@@ -28,6 +29,13 @@ class Scene:
 
     def __post_init__(self) -> None:
         self._until = 0.0
+
+    @property
+    def servers(self) -> Stack:
+        """The stack, where it has servers. Raises TypeError for the platform in one process."""
+        if isinstance(self.stack, Stack):
+            return self.stack
+        raise TypeError("it has no servers")
 
     def hold(self) -> None:
         """Let it last."""
@@ -71,7 +79,8 @@ Strike = Callable[[Scene], None]
 
 @dataclass(frozen=True)
 class Fault:
-    """`needs`: what only some stacks have, "ground" (its line can be cut) or "small disk"."""
+    """`needs`: what only some have: "ground" (a line to the broker that can be cut), "small disk", or "alone" (that all
+    is one process)."""
 
     name: str
     what: str

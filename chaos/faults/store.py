@@ -18,16 +18,16 @@ CHUNK = 8 << 20
 
 def kill(scene: Scene) -> None:
     """kill -9 of the server with all its backends."""
-    scene.stack.postgres.kill9()
+    scene.servers.postgres.kill9()
     try:
         scene.hold()
     finally:
-        scene.stack.postgres.start()
+        scene.servers.postgres.start()
 
 
 def restart(scene: Scene) -> None:
     """Immediately: no checkpoint, no farewell."""
-    scene.stack.postgres.restart("immediate")
+    scene.servers.postgres.restart("immediate")
     scene.hold()
 
 
@@ -76,7 +76,7 @@ def _fill(path: Path) -> None:
 
 
 def _admin(scene: Scene) -> psycopg.Connection[tuple[int]]:
-    url = scene.stack.postgres.url().replace("+psycopg", "", 1)
+    url = scene.servers.postgres.url().replace("+psycopg", "", 1)
     return psycopg.connect(url, autocommit=True, connect_timeout=5)
 
 
