@@ -24,13 +24,16 @@ on = Subscriptions("catalog")
 
 @on.batch
 def lock(facts: Sequence[Fact], tx: UnitOfWork) -> None:
-    """Two statements, whatever the batch's size."""
+    """Three statements, whatever the batch's size."""
     stock: dict[str, dict[str, Any]] = {}
+    empty: dict[str, dict[str, Any]] = {}
     keys: set[str] = set()
     for fact in facts:
         match fact:
-            case StockAdjusted():
-                stock[fact.sku] = _row(fact, sold_out=fact.available == 0)
+            case StockAdjusted() if fact.available:
+                stock[fact.sku] = _row(fact, sold_out=False)
+            case StockAdjusted():  # more may be ordered all the same: when it may not, StockDepleted says so
+                empty[fact.sku] = _row(fact, sold_out=True)
             case StockDepleted():
                 stock[fact.sku] = _row(fact, sold_out=True)
             case StockReplenished():
@@ -39,6 +42,8 @@ def lock(facts: Sequence[Fact], tx: UnitOfWork) -> None:
                 keys |= {Purchase.key_of(fact.order_no, line.line_id) for line in fact.lines}
             case _:
                 pass
+    if empty:
+        others.keep_stock(tx, list(empty.values()), anew=False)
     if stock:
         others.keep_stock(tx, list(stock.values()))
     if keys:

@@ -39,12 +39,15 @@ def find_shop(tx: UnitOfWork, seller_id: str) -> Shop | None:
     return Shop(**row._mapping) if row else None
 
 
-def keep_stock(tx: UnitOfWork, rows: Sequence[dict[str, Any]]) -> None:
-    """Rows ``{sku, seller_id, sold_out}``, each SKU once."""
+def keep_stock(tx: UnitOfWork, rows: Sequence[dict[str, Any]], *, anew: bool = True) -> None:
+    """Rows ``{sku, seller_id, sold_out}``, each SKU once. Not `anew`: what is known of a SKU stays."""
     statement = tx.insert(sku_stock)
     changed = {"sold_out": statement.excluded.sold_out, "seller_id": statement.excluded.seller_id}
+    key = [sku_stock.c.sku]
     tx.execute(
-        statement.on_conflict_do_update(index_elements=[sku_stock.c.sku], set_=changed),
+        statement.on_conflict_do_update(index_elements=key, set_=changed)
+        if anew
+        else statement.on_conflict_do_nothing(index_elements=key),
         sorted(rows, key=lambda row: str(row["sku"])),
     )
 

@@ -178,6 +178,8 @@ def test_what_is_sold_out_is_shown_so(both):
     assert shown() == (False, [False, True])
     both.hear(stocked("TEE-M", 0), stocked("TEE-M", 5))
     assert shown() == (False, [False, False])
+    both.hear(stocked("TEE-M", 0))  # what came in is for those who wait, and more may be ordered before it is there
+    assert shown() == (False, [False, False])
 
 
 def test_an_underscore_in_a_category_is_a_letter_like_others(stage):
