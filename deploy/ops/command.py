@@ -21,6 +21,7 @@ from deploy.fleet import FLEET
 from deploy.ops import broker, letters, promises, tables
 from deploy.ops import status as services
 from deploy.ops import timeline as orders
+from deploy.ops import trace as traces
 from deploy.ops.platform import Platform
 from deploy.ops.replay import replay
 from shared.kernel.errors import Refusal
@@ -96,6 +97,23 @@ def timeline(platform: Platform, order_no: str, as_json: bool) -> None:
     found = orders.timeline(platform, order_no)
     _show(found, as_json, tables.timeline)
     _fail_if(bool(found["stuck"]))
+
+
+@group.command()
+@click.argument("name", metavar="ORDER|TRACE|REQUEST")
+@click.option(
+    "--days",
+    type=click.IntRange(1, 365),
+    default=traces.DAYS,
+    show_default=True,
+    help="How far back to look for a trace or a request.",
+)
+@JSON
+@click.pass_obj
+def trace(platform: Platform, name: str, days: int, as_json: bool) -> None:
+    """Who told what, who heard it and how late, and what came of it: of an order, of a trace (the 32 digits of a
+    traceparent), or of a request (the trace_id of a refusal)."""
+    _show(traces.trace(platform, name, days), as_json, tables.trace)
 
 
 @group.command()

@@ -17,6 +17,7 @@ from deploy.ops import broker, letters, promises
 from deploy.ops import schemas as say
 from deploy.ops import status as services
 from deploy.ops import timeline as orders
+from deploy.ops import trace as traces
 from deploy.ops.platform import Platform
 from shared.messaging.subscriptions import Subscriptions
 from shared.runtime.service import Service
@@ -72,6 +73,13 @@ def get_ops_outbox(reading: Reading, who: Principal, query: dict[str, Any]) -> A
 def get_ops_timeline(reading: Reading, who: Principal, order_no: str) -> Any:
     """Everything that happened around an order or a group: who has heard which fact, and what should have happened."""
     return orders.timeline(_platform(), order_no)
+
+
+@door.get("/ops/traces/<order_no>", who=STAFF, answer=say.TraceView)
+def get_ops_trace(reading: Reading, who: Principal, order_no: str) -> Any:
+    """Who told what, who heard it and how late, and what came of it: of an order or a group; or, within a day, of
+    a trace (the 32 digits of a traceparent) or a request (the `trace_id` of a refusal)."""
+    return traces.trace(_platform(), order_no)
 
 
 @door.get("/ops/invariants", who=STAFF, query=say.InvariantsQuery, answer=say.InvariantsView)

@@ -210,6 +210,7 @@ class FactView(View):
     publishing_error = fields.String(required=True)
     correlation_id = fields.String(required=True)
     causation_id = fields.String(required=True)
+    trace_id = fields.String(required=True)
     heard_by = fields.List(fields.Nested(HearingView), required=True)
 
 
@@ -242,6 +243,32 @@ class WholeTimeline(View):
     letters = fields.List(fields.Nested(LetterView), required=True)
     timers = fields.List(fields.Nested(PendingTimer), required=True)
     calls = fields.List(fields.Nested(PendingCall), required=True)
+
+
+class SpanView(View):
+    """`deed`: told or heard. `depth`: one more than that of what caused it, which stands above. `because`: request,
+    timer or intent, where no fact of the trace did."""
+
+    depth = fields.Integer(required=True)
+    service = fields.String(required=True)
+    deed = fields.String(required=True)
+    fact = fields.String(required=True)
+    subject = fields.String(required=True)
+    event_id = fields.String(required=True)
+    at = fields.AwareDateTime(required=True, allow_none=True)
+    after_seconds = fields.Float(required=True, allow_none=True)
+    lag_seconds = fields.Float(required=True, allow_none=True)
+    state = fields.String(required=True)
+    because = fields.String(required=True)
+
+
+class TraceView(View):
+    """`after_seconds` and `seconds` count from `begun_at`, when the first fact was told."""
+
+    trace_ids = fields.List(fields.String(), required=True)
+    begun_at = fields.AwareDateTime(required=True)
+    seconds = fields.Float(required=True)
+    spans = fields.List(fields.Nested(SpanView), required=True)
 
 
 class InvariantsQuery(Schema):

@@ -96,6 +96,17 @@ def timeline(found: Report) -> None:
     click.echo("\n".join(f"STUCK: {words}" for words in found["stuck"]) or "Nothing is stuck.")
 
 
+def trace(found: Report) -> None:
+    for span in found["spans"]:
+        at = "        " if span["after_seconds"] is None else f"{span['after_seconds']:7.3f}s"
+        how = span["because"] and f"< {span['because']}"
+        if span["deed"] == "heard":
+            how = f"+{span['lag_seconds']:.3f}s" if span["state"] == "handled" else span["state"]
+        what = f"{span['service']} {span['deed']} {span['fact']} [{span['subject']}]"
+        click.echo(f"{at} {'  ' * span['depth']}{what} {how}".rstrip())
+    click.echo(f"{found['seconds']:.3f} s in all; trace {', '.join(found['trace_ids']) or 'unknown'}")
+
+
 def letters(found: Report) -> None:
     rows = [
         (one["letter_id"], one["status"], one["fact"], one["subject"], one["reason"], one["attempts"],

@@ -1,22 +1,31 @@
 """Everything that happened around one order, over all services: each fact, who has heard it, and what is to come.
 
-It speaks of facts by name and number and never opens them, so nothing personal is shown.
+It speaks of facts by name and number and shows nothing of what is in them, hence nothing personal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from deploy.ops.platform import Platform
 from shared.kernel import clock
 from shared.kernel.errors import NotFound
 from shared.storage.types import event_log, inbox, inbox_retry, intent, outbox, timer
+from shared.telemetry.logs import trace_id
 
 Report = dict[str, Any]
+
+
+class _Traced(msgspec.Struct):
+    traceparent: str = ""
+
+
+_traced = msgspec.json.Decoder(_Traced)
 
 SOON_SECONDS = 5.0
 """A fact that is younger than this is on its way; what waits longer is named."""
@@ -29,11 +38,11 @@ class NothingTold(NotFound):
 def timeline(platform: Platform, number: str) -> Report:
     """`{group_no, facts, letters, timers, calls, stuck}` of an order's group. Raises NothingTold."""
     group_no = number.partition("-")[0]
-    facts = sorted(_facts(platform, group_no), key=lambda fact: fact["event_id"])  # UUIDv7: in the order of time
+    facts = facts_where(platform, event_log.c.partition_key == group_no)
     if not facts:
         raise NothingTold()
     letters = list(_letters(platform, group_no))
-    _mark(platform, facts, letters)
+    mark(platform, facts, letters)
     names = {group_no, number} | {fact["subject"].split("/", 1)[1] for fact in facts}
     flows = {fact["correlation_id"] for fact in facts}
     timers, calls = list(_timers(platform, names)), list(_calls(platform, group_no, names, flows))
@@ -47,16 +56,21 @@ def timeline(platform: Platform, number: str) -> Report:
     }
 
 
-def _facts(platform: Platform, group_no: str) -> Iterator[Report]:
+def facts_where(platform: Platform, *wanted: sa.ColumnElement[bool]) -> list[Report]:
+    """Of all services, in the order of time; `mark` says who heard them."""
+    return sorted(_facts(platform, wanted), key=lambda fact: fact["event_id"])  # UUIDv7
+
+
+def _facts(platform: Platform, wanted: Sequence[sa.ColumnElement[bool]]) -> Iterator[Report]:
     log = event_log.c
     for name, database in platform.stores.items():
         with database.read() as connection:
             rows = connection.execute(
                 sa.select(log.event_id, log.type, log.agg_type, log.agg_id, log.agg_seq, log.routing_key,
-                          log.correlation_id, log.causation_id, log.created_at,
+                          log.correlation_id, log.causation_id, log.created_at, log.body,
                           outbox.c.pos.label("waits"), outbox.c.attempts, outbox.c.last_error)
                 .select_from(event_log.outerjoin(outbox, outbox.c.pos == log.pos))
-                .where(log.partition_key == group_no)
+                .where(*wanted)
             ).all()  # fmt: skip
         for row in rows:
             yield {
@@ -71,6 +85,7 @@ def _facts(platform: Platform, group_no: str) -> Iterator[Report]:
                 "publishing_error": row.last_error or "",
                 "correlation_id": row.correlation_id,
                 "causation_id": row.causation_id,
+                "trace_id": trace_id(_traced.decode(bytes(row.body)).traceparent),
                 "heard_by": [
                     {"service": one, "state": "on its way", "lag_seconds": None, "attempts": 0, "why": ""}
                     for one in platform.subscribers().get(row.routing_key, [])
@@ -94,7 +109,7 @@ def _letters(platform: Platform, group_no: str) -> Iterator[Report]:
             }  # fmt: skip
 
 
-def _mark(platform: Platform, facts: list[Report], letters: list[Report]) -> None:
+def mark(platform: Platform, facts: list[Report], letters: list[Report]) -> None:
     """What each consumer made of each fact."""
     ids = [fact["event_id"] for fact in facts]
     kept = {(letter["service"], letter["event_id"]): letter for letter in letters}

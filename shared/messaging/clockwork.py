@@ -49,13 +49,14 @@ class TimerRunner:
         due = list({row.aggregate: row for row in reversed(rows)}.values())[::-1]  # one per aggregate, the oldest
         if not due:
             return 0
-        try:
-            self.node.run(lambda tx: self._fire(tx, due, guard))
-        except Exception as error:
-            if isinstance(error, LeaseLost) or is_infrastructure(error):
-                raise
-            for row in due:
-                self._fire_alone(row, guard)
+        with logs.following():
+            try:
+                self.node.run(lambda tx: self._fire(tx, due, guard))
+            except Exception as error:
+                if isinstance(error, LeaseLost) or is_infrastructure(error):
+                    raise
+                for row in due:
+                    self._fire_alone(row, guard)
         return len(due)
 
     def _fire_alone(self, row: Any, guard: Guard) -> None:
@@ -89,6 +90,7 @@ class TimerRunner:
         for row in rows:
             if row.id in taken:
                 tx.cause = Cause.unpack(row.cause, f"timer:{row.name}:{row.aggregate}:{row.generation}")
+                logs.follow(tx.cause.traceparent, tx.cause.correlation_id)
                 self.timers.by_name[row.name].handler(tx, row.aggregate)
 
 
@@ -158,10 +160,16 @@ class IntentRunner:
 
     def work(self, one: Intent, cause: Cause) -> bool:
         """Make a claimed call and settle it. Answers whether it is settled; if not, it is tried again later."""
-        declared = self.intents.by_kind.get(one.kind)
-        if declared is None:  # written by a newer version of this service; its own worker comes by when the claim ends
+        if one.kind not in self.intents.by_kind:
+            # Written by a newer version of this service; its own worker comes by when the claim ends.
             logs.get("intents").error("unknown_intent", service=self.node.name, kind=one.kind)
             return False
+        with logs.following():
+            logs.follow(cause.traceparent, cause.correlation_id)
+            return self._make(one, cause)
+
+    def _make(self, one: Intent, cause: Cause) -> bool:
+        declared = self.intents.by_kind[one.kind]
         crash_point("intent.before_call")
         try:
             result = declared.call(self.node, one)

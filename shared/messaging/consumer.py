@@ -95,7 +95,7 @@ class Consumer:
         """Make every message handled or kept, committed. Raises only when the store is away or the lease lost."""
         crash_point("consumer.after_delivery")
         early: set[int] = set()
-        with metrics.handler_seconds.labels(self.on.consumer).time():
+        with logs.following(), metrics.handler_seconds.labels(self.on.consumer).time():
             try:
                 if any(message.fatal or message.deliveries >= 2 for message in messages):
                     raise _Aside
@@ -181,6 +181,7 @@ class Consumer:
         for message in messages:
             handler = self.on.handlers.get(type(message.fact))  # type: ignore[arg-type]
             tx.cause = message.cause
+            logs.follow(message.cause.traceparent, message.cause.correlation_id)
             if handler is not None:
                 handler(message.fact, tx)
                 logs.handled(self.on.consumer, message)
@@ -298,6 +299,11 @@ class Consumer:
         if message.fatal:
             self._fail(no, "dead", row.attempts, message.fatal, guard)
             return False
+        with logs.following():
+            return self._try_again(row, message, guard, counts)
+
+    def _try_again(self, row: Any, message: Message, guard: Guard, counts: bool) -> bool:
+        no = row.no
         try:
             self.node.run(lambda tx: self._retry_one(tx, no, message, guard))
         except TooEarly as error:

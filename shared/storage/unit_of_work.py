@@ -10,7 +10,7 @@ import contextlib
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from shared.contracts.event import Fact, encode, routing_key
+from shared.contracts.event import Fact, decode_envelope, encode, routing_key
 from shared.kernel import clock
 from shared.kernel.ids import new_id
 from shared.kernel.settings import Settings
@@ -27,6 +27,7 @@ from shared.storage.database import Database, is_conflict, is_duplicate
 from shared.storage.hot import Hot
 from shared.storage.types import aggregate_seq, event_log, intent, outbox, timer
 from shared.storage.vault import Vault
+from shared.telemetry import logs
 from shared.telemetry.faults import crash_point
 
 R = TypeVar("R")
@@ -154,6 +155,15 @@ class UnitOfWork:
         if self.node.database.is_sqlite:
             return column.in_(values)
         return column == sa.func.any(sa.bindparam(None, values, type_=postgresql.ARRAY(sa.String), unique=True))
+
+    def rejoin(self, aggregate: str, key: str) -> None:
+        """Go on in the trace in which we first spoke of this: a party outside that calls us knows nothing of it."""
+        log = event_log.c
+        first = sa.select(log.body).where(log.agg_type == aggregate, log.agg_id == key, log.agg_seq == 1)
+        body = self.connection.execute(first).scalar()
+        if body is not None and (trace := decode_envelope(bytes(body)).traceparent):
+            self.cause = replace(self.cause, traceparent=trace)
+            logs.follow(trace, self.cause.correlation_id)
 
     def emit(self, *facts: Fact) -> None:
         """Say that something happened. Written at the end of the transaction, published after it."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 import structlog
 
+FOLLOWED = ("trace_id", "correlation_id")
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
 
 
@@ -33,15 +36,40 @@ def get(name: str) -> Any:
     return structlog.get_logger().bind(logger=name)
 
 
+def follow(traceparent: str, correlation_id: str) -> None:
+    """From here on this thread's lines belong to this trace and flow, until `unfollow`."""
+    structlog.contextvars.bind_contextvars(trace_id=trace_id(traceparent), correlation_id=correlation_id)
+
+
+def unfollow() -> None:
+    structlog.contextvars.unbind_contextvars(*FOLLOWED)
+
+
+@contextmanager
+def following() -> Iterator[None]:
+    """What is followed inside is followed no longer afterwards, but what was followed before."""
+    before = structlog.contextvars.get_contextvars()
+    try:
+        yield
+    finally:
+        unfollow()
+        if "trace_id" in before:
+            structlog.contextvars.bind_contextvars(**{name: before[name] for name in FOLLOWED})
+
+
+def trace_id(traceparent: str) -> str:
+    """The 32 digits that all of a trace has in common; empty where there is none."""
+    return traceparent[3:35]
+
+
 def handled(consumer: str, message: Any) -> None:
-    """The line of one handled fact."""
+    """The line of one handled fact, which is being followed."""
     _line.info(
         "handled",
         consumer=consumer,
         type=message.type,
         event_id=message.event_id,
         agg=message.agg,
-        correlation_id=message.cause.correlation_id,
         causation_id=message.envelope.causationid if message.envelope else "",
     )
 

@@ -15,7 +15,7 @@ from shared.kernel.ids import new_id
 from shared.storage.database import Database
 from shared.storage.migrate import is_current
 from shared.storage.unit_of_work import Node
-from shared.telemetry import metrics
+from shared.telemetry import logs, metrics
 from shared.web import problems
 from shared.web.auth import Verifier
 from shared.web.documents import Described, document_of
@@ -76,6 +76,12 @@ def _install_request_context(app: Flask, name: str, database: Database) -> None:
         g.traceparent = (
             given if _TRACEPARENT.match(given) else f"00-{g.request_id.replace('-', '')}-{new_id()[-12:]}0000-01"
         )
+
+        logs.follow(g.traceparent, g.request_id)
+
+    @app.teardown_request
+    def forget(_error: BaseException | None) -> None:
+        logs.unfollow()
 
     @app.after_request
     def end(response: Response) -> Response:

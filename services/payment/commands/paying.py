@@ -69,6 +69,7 @@ def take_callback(tx: UnitOfWork, channel: str, notice: gateways.Notice) -> bool
     """The effect of a verified callback, once per event id. Answers whether it was new. Raises NoSuchPayment."""
     if not store.claim_callback(tx, channel, notice.event_id):
         return False
+    tx.rejoin("payment", notice.payment_id)
     if notice.charge is not None:
         number = _attempt_no(notice.payment_id, notice.charge.key)
         attempt = store.payments.get(tx, notice.payment_id).attempt(number)

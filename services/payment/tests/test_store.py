@@ -82,4 +82,4 @@ def test_a_callback_costs_few_statements(market):
     market.provider.pay(charge)
     with Counted(market) as statements:
         assert market.tell(charge) == 200
-    assert len(statements) <= 14, statements
+    assert len(statements) <= 15, statements  # one of them finds the trace that the payment belongs to

@@ -66,6 +66,7 @@ def take_report(tx: UnitOfWork, carrier_name: str, callback: Callback) -> None:
     if shipment is None or shipment.carrier != carrier_name or not packing.isdecimal():
         logs.get("shipping").warning("report_of_nothing_of_ours", carrier=carrier_name, event_id=callback.event_id)
         return
+    tx.rejoin("shipment", shipment_id)
     if int(packing) != shipment.packings or shipment.state == "PICKING":
         _alert(shipment, "left_after_cancel")  # a parcel that was unpacked again is on its way all the same
         return
