@@ -9,6 +9,7 @@ from datetime import datetime
 from shared.kernel import clock
 from shared.storage import trust
 from shared.storage.database import Database
+from shared.telemetry import logs
 
 
 class Strangers:
@@ -16,7 +17,7 @@ class Strangers:
 
     It is written at the first attempt, the second, the fourth, the eighth …: a flood costs few writes too. What came
     since is added once somebody is denied in a later minute; a process that dies first takes less than half of the
-    attempts with it, and never all.
+    attempts with it, and never all. While the store is away they are remembered, until the minute is over.
     """
 
     def __init__(self, database: Database) -> None:
@@ -40,4 +41,10 @@ class Strangers:
                 due.append((now, *what, self._seen[what] - self._written[what]))
                 self._written[what] = self._seen[what]
         for at, denied, why, times in due:
-            trust.count_strangers(self._database, at, denied, why, times)
+            try:
+                trust.count_strangers(self._database, at, denied, why, times)
+            except Exception as error:  # who is denied is denied, whether or not it can be written down now
+                logs.get("audit").warning("strangers_not_counted", action=denied, times=times, why=repr(error))
+                with self._lock:
+                    if at == self._minute:
+                        self._written[denied, why] -= times

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import sqlalchemy as sa
@@ -22,6 +23,7 @@ from shared.kernel.errors import Conflict
 from shared.kernel.ids import new_id
 from shared.messaging.subscriptions import Subscriptions
 from shared.runtime.service import Service
+from shared.storage import trust
 from shared.storage.types import audit
 from shared.storage.unit_of_work import UnitOfWork
 from shared.testing.stage import Answer, Caller, Stage
@@ -143,6 +145,11 @@ def test_nobody_is_counted_and_a_flood_of_them_leaves_one_row_a_minute(
     monkeypatch.setattr(clock, "machine_now", lambda: minute + timedelta(minutes=1))
     stage.caller().get("/v1/secrets")
     assert [times for _, _, times in audited(stage)] == [11, 1, 1], "the rest of a minute is added in the next"
+    with monkeypatch.context() as outage:
+        outage.setattr(trust, "count_strangers", Mock(side_effect=OSError("the disk is full")))
+        assert stage.caller().get("/v1/secrets").status == 401, "denied all the same"
+    assert [stage.caller().get("/v1/secrets").status for _ in range(2)] == [401] * 2
+    assert [times for _, _, times in audited(stage)] == [11, 1, 4], "and counted when it can be"
     assert {row.actor for row in audit_rows(stage)} == {"nobody"}
 
 
