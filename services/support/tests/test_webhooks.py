@@ -221,7 +221,7 @@ def test_a_message_that_is_refused_is_tried_again_and_its_followers_wait(merchan
     merchant.receiver.refuses = lambda message: message["data"]["order_no"] == ORDER
     merchant.hear(*merchant.life_of(), *merchant.life_of(OTHER))
     merchant.send()
-    merchant.later(minutes=11)
+    merchant.later(minutes=6)
     assert [message["data"]["order_no"] for message in merchant.receiver.taken] == [OTHER] * 5
     waiting = merchant.log(f"?order_no={ORDER}")
     assert [(one["state"], one["tries"]) for one in waiting] == [("queued", 0)] * 4 + [("pending", 4)]
