@@ -1,8 +1,10 @@
 # One image for every service; CARAVAN_SERVICE says which one a container is. It holds no secret.
 
 FROM python:3.13-slim AS packages
-COPY requirements/run.txt /tmp/run.txt
-RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes --prefix=/packages -r /tmp/run.txt
+# otel instead of run: spans are sent to where OTEL_EXPORTER_OTLP_ENDPOINT says.
+ARG REQUIREMENTS=run
+COPY requirements/$REQUIREMENTS.txt /tmp/requirements.txt
+RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes --prefix=/packages -r /tmp/requirements.txt
 
 FROM python:3.13-slim
 ARG SERVICE=order

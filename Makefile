@@ -94,7 +94,8 @@ servers: $(SETUP)   ## install the PostgreSQL, RabbitMQ, nginx and Prometheus pa
 lock:               ## resolve the newest versions that fit pyproject.toml into requirements/
 	@test -x $(VENV)/bin/uv || $(MAKE) setup
 	@$(LOCK) --upgrade --output-file requirements/run.txt
-	@$(LOCK) --upgrade --constraint requirements/run.txt --group test --group lint \
+	@$(LOCK) --upgrade --constraint requirements/run.txt --extra otel --output-file requirements/otel.txt
+	@$(LOCK) --upgrade --constraint requirements/otel.txt --extra otel --group test --group lint \
 	  --output-file requirements/dev.txt
 
 clean:              ## remove .venv, caches and local stores; a .env with your secrets stays

@@ -18,7 +18,7 @@ from shared.storage.database import is_infrastructure
 from shared.storage.hot import Hot
 from shared.storage.types import intent, timer
 from shared.storage.unit_of_work import Cause, Node, UnitOfWork
-from shared.telemetry import logs
+from shared.telemetry import logs, spans
 from shared.telemetry.faults import crash_point
 
 CALL_CLAIM = timedelta(seconds=60)
@@ -172,7 +172,8 @@ class IntentRunner:
         declared = self.intents.by_kind[one.kind]
         crash_point("intent.before_call")
         try:
-            result = declared.call(self.node, one)
+            with spans.span(f"call {one.kind}", "CLIENT", cause.traceparent, service=self.node.name):
+                result = declared.call(self.node, one)
             crash_point("intent.after_call")
             self.node.run(lambda tx: self._settle(tx, one, result), cause)
         except Exception as error:

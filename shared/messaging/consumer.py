@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from random import uniform
 from typing import Any
@@ -32,7 +32,7 @@ from shared.messaging.subscriptions import Subscriptions
 from shared.storage.database import is_infrastructure
 from shared.storage.types import inbox, inbox_retry
 from shared.storage.unit_of_work import Cause, Node, UnitOfWork
-from shared.telemetry import logs, metrics
+from shared.telemetry import logs, metrics, spans
 from shared.telemetry.faults import crash_point
 
 DELAYS = (5.0, 30.0, 120.0, 600.0, 3_600.0, 21_600.0, 43_200.0)
@@ -180,11 +180,15 @@ class Consumer:
         self.on.before_batch(facts, tx)
         for message in messages:
             handler = self.on.handlers.get(type(message.fact))  # type: ignore[arg-type]
-            tx.cause = message.cause
-            logs.follow(message.cause.traceparent, message.cause.correlation_id)
-            if handler is not None:
-                handler(message.fact, tx)
-                logs.handled(self.on.consumer, message)
+            cause = message.cause
+            logs.follow(cause.traceparent, cause.correlation_id)
+            with spans.span(f"handle {message.type}", "CONSUMER", cause.traceparent, service=self.on.consumer) as span:
+                tx.cause = (
+                    cause if span.traceparent == cause.traceparent else replace(cause, traceparent=span.traceparent)
+                )
+                if handler is not None:
+                    handler(message.fact, tx)
+                    logs.handled(self.on.consumer, message)
         crash_point("consumer.after_handler")
         metrics.consumed.labels(self.on.consumer, "handled").inc(len(messages))
         metrics.batch_size.labels(self.on.consumer).observe(len(messages))

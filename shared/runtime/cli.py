@@ -18,7 +18,7 @@ from shared.runtime.service import Service
 from shared.storage.database import Database
 from shared.storage.migrate import migrate_vault
 from shared.storage.unit_of_work import Node
-from shared.telemetry import logs
+from shared.telemetry import logs, spans
 
 
 def main(service: Service, extra_commands: Iterable[click.Command] = ()) -> None:
@@ -78,6 +78,7 @@ def _work(service: Service, settings: Settings) -> int:
     if not settings.broker_url.startswith(("amqp:", "amqps:")):
         sys.exit("CARAVAN_BROKER_URL names no RabbitMQ; the embedded mode works inside the one process it has")
     logs.configure(service.name)
+    spans.configure(service.name)
     # Each of a worker's threads may hold a connection: shards, relay, leases, timers, retries, house, gauges, callers.
     settings = dataclasses.replace(settings, pool_size=max(settings.pool_size, 10 + settings.shards))
     node = Node(settings)

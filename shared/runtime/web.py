@@ -8,13 +8,14 @@ from shared.kernel import settings
 from shared.runtime.service import Service
 from shared.runtime.wake import notifier
 from shared.storage.unit_of_work import Node
-from shared.telemetry import logs
+from shared.telemetry import logs, spans
 from shared.web.factory import create_app
 
 
 def web(service: Service) -> Flask:
     """Connections are made on first use, so this may be called before or after a fork."""
     logs.configure(service.name)
+    spans.configure(service.name)
     node = Node(settings.load(service.name))
     node.wake = notifier(node.database)
     return create_app(service, node)

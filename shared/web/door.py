@@ -41,6 +41,7 @@ from shared.storage.once import InFlight, OnceKey, Stored
 from shared.storage.reading import Reading
 from shared.storage.trust import note_attempt
 from shared.storage.unit_of_work import Cause, Node, UnitOfWork
+from shared.telemetry import spans
 from shared.web.auth import Principal, Verifier
 from shared.web.signatures import BadSignature
 from shared.web.strangers import Strangers
@@ -193,6 +194,13 @@ class _Entry:
 
     def enter(self, path: dict[str, Any]) -> Response:
         node: Node = current_app.extensions["caravan"]
+        with spans.span(f"{self.method} {self.rule}", "SERVER", g.traceparent, service=node.name) as span:
+            g.traceparent = span.traceparent
+            response = self._enter(node, path)
+            span.answered(response.status_code)
+            return response
+
+    def _enter(self, node: Node, path: dict[str, Any]) -> Response:
         who = None
         try:
             who = self._admit(node)
