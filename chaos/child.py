@@ -18,6 +18,7 @@ from typing import Any
 
 LATE_SECONDS = 0.06
 HELD_SECONDS = 0.25
+GATHER_SECONDS = 1.0
 SKEW = timedelta(hours=1)
 
 
@@ -94,20 +95,19 @@ def watermark() -> None:
     relay.Relay._window = window  # type: ignore[method-assign]
 
 
-def shuffled_relay() -> None:
-    """The relay publishes the facts of one key at once, in any order."""
+def reversed_relay() -> None:
+    """The relay publishes the facts of one key at once, whatever comes of their order; so many that it shows."""
     from shared.messaging import relay
     from shared.messaging.rabbit.publisher import RabbitPublisher
 
     RabbitPublisher.one_per_key = False
     window = relay.Relay._window
 
-    def mixed(self: Any) -> list[Any]:
-        rows = window(self)
-        random.shuffle(rows)
-        return rows
+    def backwards(self: Any) -> list[Any]:
+        time.sleep(GATHER_SECONDS)
+        return window(self)[::-1]
 
-    relay.Relay._window = mixed  # type: ignore[method-assign]
+    relay.Relay._window = backwards  # type: ignore[method-assign]
 
 
 def late_commits() -> None:
@@ -190,7 +190,7 @@ def _skew(by: timedelta) -> None:
 PATCHES: dict[str, Callable[[], None]] = {
     patch.__name__.replace("_", "-"): patch
     for patch in (
-        inbox_off, not_mandatory, acknowledge_first, watermark, shuffled_relay, late_commits, slow_handlers,
+        inbox_off, not_mandatory, acknowledge_first, watermark, reversed_relay, late_commits, slow_handlers,
         deadly_message, talkative, clock_ahead, clock_behind,
     )
 }  # fmt: skip

@@ -35,8 +35,8 @@ CONTROLS: dict[str, Control] = {
             ("watermark", "late-commits"), "nothing", ("lost",),
         ),
         Control(
-            "one-per-key", "the relay has several facts of one key under way at once", ("shuffled-relay",),
-            "broker.restart", ("order_violations",), seconds=15.0,
+            "one-per-key", "the relay has several facts of one key under way at once", ("reversed-relay",),
+            "nothing", ("order_violations",),
         ),
     )
 }  # fmt: skip
