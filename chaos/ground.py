@@ -23,12 +23,17 @@ SMALL_DISK = "4g"
 
 class Ground(Stack):
     """See the module. `patches` are in every process of every service; `small_disk` puts PostgreSQL's data on a file
-    system of its own, which can be filled (needs root)."""
+    system of its own, which can be filled (needs root); `shards` is how far a service's workers can grow."""
 
     def __init__(
-        self, *, patches: Sequence[str] = (), scale: Mapping[str, int] | None = None, small_disk: bool = False
+        self,
+        *,
+        patches: Sequence[str] = (),
+        scale: Mapping[str, int] | None = None,
+        small_disk: bool = False,
+        shards: int = 1,
     ) -> None:
-        super().__init__(keep=False, durable=True, scale=scale)
+        super().__init__(keep=False, durable=True, scale=scale, shards=shards)
         self.patches, self.small_disk = tuple(patches), small_disk
         self.cable: Cable | None = None
 

@@ -5,10 +5,11 @@ once, so that a night's work is not lost with its last hour.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import requests
 import sqlalchemy as sa
@@ -17,6 +18,7 @@ from chaos import report
 from chaos.alone import Alone
 from chaos.controls import CONTROLS
 from chaos.faults import FAULTS, Fault
+from chaos.faults.scaling import MOST_WORKERS
 from chaos.figures import Outcome
 from chaos.ground import Ground
 from chaos.run import Result, Size, run
@@ -35,6 +37,9 @@ MODES: dict[str, dict[str, int]] = {
 }
 """By name: worker processes by service. A scaled service has as many shards, and its workers share them. Embedded is
 the platform in one process, with faults of its own."""
+SMALL_DISK = "small disk"
+SPECIAL: dict[str, dict[str, Any]] = {SMALL_DISK: {"small_disk": True}, "shards": {"shards": MOST_WORKERS}}
+"""What a fault may need that only some stacks have, and how to come by one."""
 CONTROL_PATIENCE = 20.0
 MOST_STACKS = 10
 """That one session starts for a mode: more must be given up for it to say that something is very wrong."""
@@ -55,21 +60,23 @@ class Session:
     why: list[str] = field(default_factory=list)
 
     def faults(self, mode: str, faults: Iterable[Fault]) -> None:
-        """Every fault with every seed; those that need a small disk on a stack that has one."""
+        """Every fault with every seed; those that need something special on a stack that has it."""
         plan = [(fault, seed) for fault in faults if _fits(fault, mode) for seed in self.seeds]
-        small = [one for one in plan if one[0].needs == "small disk"]
-        self._runs(mode, [one for one in plan if one not in small], small_disk=False)
-        if small and os.geteuid() != 0:
-            self.say(f"SKIPPED {', '.join(sorted({fault.name for fault, _ in small}))}: only root mounts a small disk")
-            return
-        self._runs(mode, small, small_disk=True)
+        special = {needs: [one for one in plan if one[0].needs == needs] for needs in SPECIAL}
+        self._runs(mode, [one for one in plan if one[0].needs not in SPECIAL], {})
+        for needs, some in special.items():
+            if some and needs == SMALL_DISK and os.geteuid() != 0:
+                names = ", ".join(sorted({fault.name for fault, _ in some}))
+                self.say(f"SKIPPED {names}: only root mounts a small disk")
+            else:
+                self._runs(mode, some, SPECIAL[needs])
 
-    def _runs(self, mode: str, plan: list[tuple[Fault, int]], *, small_disk: bool) -> None:
+    def _runs(self, mode: str, plan: list[tuple[Fault, int]], options: Mapping[str, Any]) -> None:
         left, attempts = list(plan), 0
         while left and attempts < MOST_STACKS:
             attempts += 1
             try:
-                target = Alone() if mode == EMBEDDED else Ground(scale=MODES[mode], small_disk=small_disk)
+                target = Alone() if mode == EMBEDDED else Ground(scale=MODES[mode], **options)
                 with _opened(target) as (ground, shop):
                     while left and self._stands(ground, shop, mode, *left.pop(0)):
                         continue

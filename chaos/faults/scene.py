@@ -79,8 +79,8 @@ Strike = Callable[[Scene], None]
 
 @dataclass(frozen=True)
 class Fault:
-    """`needs`: what only some have: "ground" (a line to the broker that can be cut), "small disk", or "alone" (that all
-    is one process)."""
+    """`needs`: what only some have: "ground" (a line to the broker that can be cut), "small disk", "shards"
+    (room to grow), or "alone" (that all is one process)."""
 
     name: str
     what: str
