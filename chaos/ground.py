@@ -18,7 +18,7 @@ from deploy.ops.platform import Platform
 from deploy.stack import Stack
 from deploy.stack.processes import Job
 
-SMALL_DISK = "4g"
+SMALL_DISK = "1500m"
 
 
 class Ground(Stack):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 from signal import SIGKILL
 
@@ -13,7 +14,7 @@ from chaos.ground import Ground
 from deploy.servers import Process
 
 BALLAST = "ballast"
-CHUNK = 8 << 20
+CHUNK, PAGE = 256 << 20, 4096
 
 
 def kill(scene: Scene) -> None:
@@ -53,11 +54,12 @@ def terminated(scene: Scene) -> None:
 
 
 def full(scene: Scene) -> None:
-    """Its disk is full."""
+    """Its disk is full, to the last page, and stays so."""
     if not isinstance(scene.stack, Ground) or not scene.stack.small_disk:
         raise TypeError("only a small disk can be filled")
     ballast = scene.stack.disk / BALLAST
     try:
+        _fill(ballast)
         while scene.goes_on():
             _fill(ballast)  # what others free meanwhile is taken too
             scene.pause(0.1, 0.3)
@@ -68,9 +70,9 @@ def full(scene: Scene) -> None:
 def _fill(path: Path) -> None:
     with path.open("ab", buffering=0) as file:
         size = CHUNK
-        while size >= 4096:
+        while size >= PAGE:
             try:
-                file.write(b"\0" * size)
+                os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, size)
             except OSError:
                 size //= 2
 
