@@ -54,6 +54,6 @@ def test_the_trace_of_who_placed_an_order_is_on_all_that_came_of_it(market: Mark
             json.loads(line)
             for path in (market.grounds.home / "logs").glob("*.worker.*.log")
             for line in path.read_text().splitlines()
-            if '"event":"handled"' in line
+            if '"event":"handled"' in line and trace in line
         ]
         assert {line["event_id"] for line in lines if line["trace_id"] == trace} == ids
