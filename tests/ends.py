@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -27,18 +26,17 @@ _OPAQUE = re.compile(r"(?=(?:[^\W\d]*[.:-]*\d){4})[\w.:-]{10,}=*")
 """What nobody made up: ten signs or more, four of them digits."""
 
 
-def end_of(grounds: Grounds, its_own: Mapping[str, str], others: Mapping[str, str] = MappingProxyType({})) -> list[str]:
-    """One line a row, sorted. `its_own`: the ids by which the story's rows are found, with a name for each; `others`:
-    ids that occur in them, and their names. Facts may come in another order, so histories are
-    left out, and quotes, which are forgotten at any time."""
-    known, lines = {**its_own, **others}, []
+def end_of(grounds: Grounds, known: Mapping[str, str]) -> list[str]:
+    """One line a row, sorted. `known`: the ids by which the story's rows are found, with a name for each. Facts may
+    come in another order, so histories are left out, and quotes, which are forgotten at any time."""
+    lines = []
     for member in FLEET:
         tables = [one for one in member.service.metadata.sorted_tables if one.name not in HISTORIES + UNTOLD]
         for table, rows in copy(grounds.stores[member.name], tables).items():
             for row in rows:
                 read = {name: _read(value) for name, value in row.items() if name not in COUNTED + SECRET}
                 text = msgspec.json.encode(read).decode()
-                if any(one in text for one in its_own):
+                if any(one in text for one in known):
                     lines.append(f"{member.name} {table} {_text(_alike(read, known))}")
     return sorted(lines)
 
@@ -70,10 +68,10 @@ def _text(value: Any) -> str:
     return msgspec.json.encode(value, order="deterministic").decode()
 
 
-def compare_ends(folder: Path, grounds: Grounds, name: str, *ids: Mapping[str, str]) -> None:
+def compare_ends(folder: Path, grounds: Grounds, name: str, ids: Mapping[str, str]) -> None:
     """The story ended as it did in the other world, if that was told in this run; else it is remembered for it in the
     run's `folder`. `ids`: see `end_of`."""
-    world, lines = type(grounds).__name__, end_of(grounds, *ids)
+    world, lines = type(grounds).__name__, end_of(grounds, ids)
     assert lines, "nothing is left of the story"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{name}.json").open("a+b") as file:

@@ -33,16 +33,6 @@ class Depot(Town):
         self.courier, self.provider = Courier(grounds), Provider(grounds)
         self.tape = Tape(grounds.stores)
 
-    def ids(self) -> dict[str, str]:
-        things = {self.cup: "CUP", self.lamp: "LAMP", self.chair: "CHAIR", self.east: "EAST", self.west: "WEST"}
-        shop = {self.shop.seller_id: "SHOP", self.shop.account_id: "KEEPER", self.cup.partition("-")[0]: "DEPOT"}
-        return things | shop
-
-    def own_ids(self, *order_nos: str) -> dict[str, str]:
-        """The story's buyer and groups."""
-        groups = {order_no.partition("-")[0]: f"GROUP{number}" for number, order_no in enumerate(order_nos)}
-        return groups | {self.buyer.account_id: "BUYER"}
-
     def open(self) -> None:
         """A new story begins."""
         for person in (self.staff, self.shop):
