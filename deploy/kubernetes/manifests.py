@@ -16,6 +16,8 @@ from deploy.kubernetes.parts import PORT, SHARDS, WORKER_PORT, Json, thing
 PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 """Where the ingress is: its word is taken for where a client came from."""
 GATEWAY_PORT = 8080
+QUEUES = "caravan-queues"
+"""The Secret with the broker's management address, and KEDA's leave to use it."""
 WAITING_PER_WORKER = "200"
 """Facts in a service's inbox for which one more worker is wanted."""
 
@@ -23,7 +25,7 @@ WAITING_PER_WORKER = "200"
 def files() -> dict[str, str]:
     """By name: the text of each file."""
     made = {
-        "settings.yaml": [thing("ConfigMap", "caravan-settings", data=parts.SETTINGS)],
+        "settings.yaml": [thing("ConfigMap", "caravan-settings", data=parts.SETTINGS), _queues()],
         **{f"{one.name}.yaml": list(_service(one)) for one in FLEET},
         "commons.yaml": list(_commons()),
         "gateway.yaml": list(_gateway()),
@@ -123,12 +125,18 @@ def _worker(one: Member) -> Iterator[Json]:
                         "mode": "QueueLength",
                         "value": WAITING_PER_WORKER,
                     },
-                    "authenticationRef": {"name": "caravan-queues"},
+                    "authenticationRef": {"name": QUEUES},
                 }
             ],
         },
         api="keda.sh/v1alpha1",
     )
+
+
+def _queues() -> Json:
+    """How KEDA comes to see how long the inboxes are."""
+    host = {"parameter": "host", "name": QUEUES, "key": "host"}
+    return thing("TriggerAuthentication", QUEUES, {"secretTargetRef": [host]}, api="keda.sh/v1alpha1")
 
 
 def _declares_queues() -> tuple[Json, Json]:

@@ -28,6 +28,7 @@ CUSTOM = {
     ("rabbitmq.com/v1beta1", "Permission"),
     ("rabbitmq.com/v1beta1", "TopicPermission"),
     ("keda.sh/v1alpha1", "ScaledObject"),
+    ("keda.sh/v1alpha1", "TriggerAuthentication"),
 }
 
 Json = dict[str, Any]
@@ -133,6 +134,8 @@ def test_workers_grow_with_their_own_inbox_and_never_beyond_their_shards() -> No
         scaled = of("ScaledObject")[f"{one.name}-worker"]["spec"]
         assert scaled["maxReplicaCount"] == SHARDS
         (trigger,) = scaled["triggers"]
+        access = of("TriggerAuthentication")[trigger["authenticationRef"]["name"]]["spec"]
+        assert access == {"secretTargetRef": [{"parameter": "host", "name": "caravan-queues", "key": "host"}]}
         queues = [queue_name(other.name, shard) for other in FLEET for shard in range(SHARDS)]
         matched = [queue for queue in queues if re.search(trigger["metadata"]["queueName"], queue)]
         assert matched == [queue_name(one.name, shard) for shard in range(SHARDS)]
