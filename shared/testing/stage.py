@@ -28,6 +28,7 @@ from shared.storage import inspect, trust
 from shared.storage.types import kit
 from shared.storage.unit_of_work import Node
 from shared.storage.vault import metadata as vault_metadata
+from shared.testing.schema import lay
 from shared.web.auth import Principal, issue
 from shared.web.factory import create_app
 
@@ -89,9 +90,8 @@ class Stage:
         self.node = Node(
             Settings(service=service.name, database_url=database_url, vault_url=vault_url, env="test", **settings)
         )
-        kit.create_all(self.node.database.engine)
-        service.metadata.create_all(self.node.database.engine)
-        vault_metadata.create_all(self.node.vault.database.engine)
+        lay(self.node.database, kit, service.metadata)
+        lay(self.node.vault.database, vault_metadata)
         self.app = create_app(service, self.node)
         self.consumer = Consumer(self.node, service.on)
         self.timers = TimerRunner(self.node, service.timers)
