@@ -11,6 +11,11 @@ from environs import Env
 DEVELOPMENT_SECRET = "development-only-" + "x" * 32  # noqa: S105  (refused in production, below)
 
 
+NO_VAULT = "sqlite://"
+"""What a service on a server's store gets when no vault is named, as it has no business with personal data: nothing is
+in it and nothing can be sealed with it, and no file is made."""
+
+
 class BadSettings(Exception):
     """The environment does not describe a system that may start."""
 
@@ -49,6 +54,10 @@ def inherited(**more: str) -> dict[str, str]:
     return {**os.environ, **more}
 
 
+def _is_file(url: str) -> bool:
+    return url.startswith("sqlite")
+
+
 def load(service: str) -> Settings:
     """Read ``CARAVAN_*``. Raises BadSettings, above all in production with a default secret."""
     env = Env()
@@ -59,10 +68,11 @@ def load(service: str) -> Settings:
             file = env.str(f"{name}_FILE", "")
             return Path(file).read_text().strip() if file else str(env.str(name, default))
 
+        database_url = secret("DATABASE_URL", f"sqlite:///{home}/{service}.sqlite")
         settings = Settings(
             service=service,
-            database_url=secret("DATABASE_URL", f"sqlite:///{home}/{service}.sqlite"),
-            vault_url=secret("VAULT_URL", f"sqlite:///{home}/vault.sqlite"),
+            database_url=database_url,
+            vault_url=secret("VAULT_URL", f"sqlite:///{home}/vault.sqlite" if _is_file(database_url) else NO_VAULT),
             broker_url=secret("BROKER_URL", "embedded:"),
             env=env.str("ENV", "development"),
             secret=secret("SECRET", DEVELOPMENT_SECRET),

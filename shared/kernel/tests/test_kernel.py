@@ -127,3 +127,11 @@ def test_a_secret_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setenv("CARAVAN_SECRET_FILE", str(tmp_path / "secret"))
     monkeypatch.setenv("CARAVAN_SECRET", "from the environment")
     assert settings.load("order").secret == "from a file"
+
+
+def test_a_service_on_a_server_that_names_no_vault_makes_none(monkeypatch):
+    monkeypatch.setenv("CARAVAN_DATABASE_URL", "postgresql+psycopg://catalog:secret@postgres/catalog")
+    assert settings.load("catalog").vault_url == settings.NO_VAULT
+    monkeypatch.setenv("CARAVAN_DATABASE_URL", "sqlite:////var/lib/caravan/catalog.sqlite")
+    monkeypatch.setenv("CARAVAN_HOME", "/var/lib/caravan")
+    assert settings.load("catalog").vault_url == "sqlite:////var/lib/caravan/vault.sqlite"
