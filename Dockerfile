@@ -13,7 +13,8 @@ ENV CARAVAN_SERVICE=$SERVICE \
     CARAVAN_HEALTH_URL=http://127.0.0.1:8000/readyz \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1
-RUN useradd --system --uid 10001 --no-create-home caravan
+RUN useradd --system --uid 10001 --no-create-home caravan \
+ && install --directory --owner caravan --mode 0700 /var/lib/caravan
 COPY --from=packages /packages /usr/local
 WORKDIR /app
 COPY shared shared
@@ -23,6 +24,7 @@ COPY deploy deploy
 RUN python -m compileall -q shared services deploy
 USER caravan
 EXPOSE 8000
-HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
-  CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(os.environ['CARAVAN_HEALTH_URL'], timeout=2)"]
+# The first success counts at once; on a small machine they all start together, and slowly.
+HEALTHCHECK --interval=10s --timeout=10s --start-period=180s \
+  CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(os.environ['CARAVAN_HEALTH_URL'], timeout=5)"]
 CMD ["sh", "-c", "exec gunicorn -c deploy/gunicorn.conf.py \"services.$CARAVAN_SERVICE.app:create_app()\""]
