@@ -11,7 +11,6 @@ on the same folder, it goes on. The fake provider and the fake carrier run besid
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import fcntl
 import os
@@ -36,6 +35,7 @@ from deploy.ops.platform import Platform as OperatedPlatform
 from deploy.sandbox import carrier, provider
 from deploy.sandbox.desk import Settings as DeskSettings
 from deploy.sandbox.desk.desk import refuse_production
+from deploy.sandbox.desk.signing import webhook_secret
 from deploy.sandbox.door import Sandbox
 from deploy.sandbox.faults import Undo
 from deploy.sandbox.world import SETTLE_SECONDS, Desk, World
@@ -262,11 +262,6 @@ class Platform:
 
     def _remember(self) -> None:
         write_private(self.home / "platform.json", msgspec.json.encode(self.kept))
-
-
-def webhook_secret(secret: str) -> str:
-    """The secret shared with a desk, as Standard Webhooks writes the key that signs its callbacks."""
-    return f"whsec_{base64.b64encode(secret.encode()).decode()}"
 
 
 def write_private(path: Path, data: bytes) -> None:

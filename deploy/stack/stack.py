@@ -19,11 +19,12 @@ from typing import Any, Self
 import msgspec
 
 from deploy import fleet
-from deploy.embedded import webhook_secret, write_private
+from deploy.embedded import write_private
 from deploy.fleet import COMMONS, FLEET, LIVE, Member
 from deploy.gateway.nginx import Options, configuration
 from deploy.ops.platform import Described
 from deploy.sandbox.desk.desk import refuse_production
+from deploy.sandbox.desk.signing import webhook_secret
 from deploy.sandbox.world import SETTLE_SECONDS, Desk, World
 from deploy.servers import NginxServer, PostgresServer, RabbitServer, Server, free_port, start_all, stop_all, versions
 from deploy.servers.process import port_is_free

@@ -14,8 +14,8 @@ import pytest
 import requests
 import sqlalchemy as sa
 
-from deploy.embedded import webhook_secret
 from deploy.ops.invariants import recompute
+from deploy.sandbox.desk.signing import webhook_secret
 from deploy.stack import Stack
 from deploy.story import shop
 from deploy.story.people import Provider

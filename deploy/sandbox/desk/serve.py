@@ -14,6 +14,7 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from deploy.sandbox.desk.desk import Settings, refuse_production
+from deploy.sandbox.desk.signing import webhook_secret
 
 Factory = Callable[[Settings], Flask]
 
@@ -75,18 +76,28 @@ class _Host(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
 
 def main(create_app: Factory, description: str, argv: Sequence[str] | None = None) -> None:
-    """Serve until stopped; see `--help`. The secret file is JSON: `{"api_key": …, "webhook_secret": …}`."""
+    """Serve until stopped; see `--help`. The secret file is JSON: `{"api_key": …, "webhook_secret": …}`; without one,
+    both are made of the one key in CARAVAN_SANDBOX_KEY, which the merchant has as the secret it shares with the desk.
+    """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--home", type=Path, required=True, help="the folder of the book")
     parser.add_argument("--callback-url", required=True, help="where signed callbacks are posted")
-    parser.add_argument("--secret-file", type=Path, required=True, help="api_key and webhook_secret, JSON")
+    parser.add_argument("--secret-file", type=Path, help="api_key and webhook_secret, JSON")
     parser.add_argument("--public-url", help="where buyers reach this host, if not where the merchant does")
     parser.add_argument("--threads", type=int, default=16)
     asked = parser.parse_args(argv)
     refuse_production()
-    secrets = json.loads(asked.secret_file.read_text())
+    secrets = _secrets(asked.secret_file)
     settings = Settings(asked.home, asked.callback_url, secrets["api_key"], secrets["webhook_secret"], asked.public_url)
     os.umask(0o077)
     _Host(create_app, settings, f"{asked.host}:{asked.port}", asked.threads).run()
+
+
+def _secrets(file: Path | None) -> dict[str, str]:
+    if file is not None:
+        return dict(json.loads(file.read_text()))
+    if key := os.environ.get("CARAVAN_SANDBOX_KEY", ""):
+        return {"api_key": key, "webhook_secret": webhook_secret(key)}
+    raise SystemExit("the desk needs --secret-file, or CARAVAN_SANDBOX_KEY")

@@ -10,6 +10,11 @@ PREFIX = "whsec_"
 TOLERANCE_S = 300
 
 
+def webhook_secret(key: str) -> str:
+    """The secret shared with a desk, as Standard Webhooks writes the key that signs its callbacks."""
+    return PREFIX + base64.b64encode(key.encode()).decode()
+
+
 def keys(secrets: str) -> tuple[bytes, ...]:
     """The keys in `whsec_<base64>[ whsec_<base64>…]`; several while a secret is being rotated.
 
