@@ -26,7 +26,7 @@ help:
 	@echo
 
 ##@ See it
-demo: $(SETUP)      ## carry one order from listing to review, showing each fact (ON=embedded or ON=stack)
+demo: $(SETUP)      ## carry one order from listing to review, showing each fact (ON=embedded, stack or compose)
 	@$(PY) -m deploy.demo --on $(ON)
 
 run: $(SETUP)       ## all services in one process on one port, seeded, until Ctrl-C
@@ -35,8 +35,8 @@ run: $(SETUP)       ## all services in one process on one port, seeded, until Ct
 stack: $(SETUP)     ## every service as its own processes on private real servers (SCALE="order=3 inventory=2")
 	@$(PY) -m deploy.stack $(foreach one,$(SCALE),--scale $(one))
 
-up:                 ## the same with docker compose, built from this tree
-	$(COMPOSE) --env-file deploy/dev.env up --build --detach
+up:                 ## the same with docker compose, built from this tree, with the fake provider and carrier
+	$(COMPOSE) -f docker-compose.yml -f deploy/containers/sandbox.yml --env-file deploy/dev.env up --build --detach
 
 ##@ Work on it
 setup: $(SETUP)     ## make .venv and install what requirements/dev.txt locks

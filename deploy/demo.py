@@ -2,6 +2,7 @@
 
     python -m deploy.demo --on embedded      all services in one process, SQLite
     python -m deploy.demo --on stack         every service as its own processes, PostgreSQL, RabbitMQ, nginx
+    python -m deploy.demo --on compose       the same in containers, as docker-compose.yml has it
 
 Exit status 0 only if every step went as told and all invariants hold at the end.
 """
@@ -248,14 +249,30 @@ def stack() -> Iterator[Grounds]:
         yield running
 
 
+@contextmanager
+def compose() -> Iterator[Grounds]:
+    """Every service as its own containers, on an engine that is started if none answers."""
+    from deploy.containers import Containers, EngineError, engine
+
+    try:
+        with engine() as docker, Containers(docker) as running:
+            click.echo(f"engine {docker.version()}, {len(running.running())} containers")
+            yield running
+    except EngineError as error:
+        sys.exit(str(error))
+
+
+GROUNDS = {"embedded": embedded, "stack": stack, "compose": compose}
+
+
 @click.command()
-@click.option("--on", type=click.Choice(["embedded", "stack"]), default="embedded")
+@click.option("--on", type=click.Choice(list(GROUNDS)), default="embedded")
 def main(on: str) -> None:
     """Tell the story of one order."""
     from shared.telemetry import logs
 
     logs.configure("demo", "WARNING")
-    with {"embedded": embedded, "stack": stack}[on]() as grounds:
+    with GROUNDS[on]() as grounds:
         good = tell(grounds)
     sys.exit(0 if good else 1)
 

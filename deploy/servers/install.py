@@ -17,7 +17,13 @@ from deploy.servers.process import ServerError
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 SERVERS = ("postgres", "rabbit", "nginx")
 """What a platform stands on. Tests need promtool beside it, which checks what Prometheus is told."""
-_PACKAGES = {"postgres": "postgresql", "rabbit": "rabbitmq-server", "nginx": "nginx", "promtool": "prometheus"}
+TESTED = (*SERVERS, "promtool")
+_PACKAGES = {
+    "postgres": "postgresql", "rabbit": "rabbitmq-server", "nginx": "nginx", "promtool": "prometheus",
+    "docker": "docker.io", "compose": "docker-compose", "debootstrap": "debootstrap",
+}  # fmt: skip
+# Where a package's service is not named like it.
+_UNITS = {"docker.io": ("docker.socket", "docker.service", "containerd.service")}
 _POLICY = Path("/usr/sbin/policy-rc.d")
 
 
@@ -49,11 +55,14 @@ _FINDERS: dict[str, Callable[[], Path | None]] = {
     "rabbit": _rabbit,
     "nginx": lambda: _program("nginx"),
     "promtool": lambda: _program("promtool"),
+    "docker": lambda: _program("dockerd"),
+    "compose": lambda: _program("docker-compose"),
+    "debootstrap": lambda: _program("debootstrap"),
 }
 
 
 def find(name: str) -> Path:
-    """Where a server's programs are: a folder for postgres and rabbit, the program itself for nginx and promtool.
+    """Where a server's programs are: a folder for postgres and rabbit, the program itself for all others.
 
     Raises ServerError saying what to install when they are missing.
     """
@@ -67,12 +76,13 @@ def find(name: str) -> Path:
 
 
 def missing(*names: str) -> list[str]:
-    """Those of the named servers (default: all) that are not installed."""
-    return [name for name in names or _FINDERS if _FINDERS[name]() is None]
+    """Those of the named servers (default: those that tests need) that are not installed."""
+    return [name for name in names or TESTED if _FINDERS[name]() is None]
 
 
 def ensure_installed(*names: str) -> None:
-    """See to it that the named servers (default: all) are installed; root on Debian or Ubuntu can add them.
+    """See to it that the named servers (default: those that tests need) are installed; root on Debian or
+    Ubuntu can add them.
 
     The packages' own services are neither started nor enabled. Raises ServerError when one stays missing.
     """
@@ -82,7 +92,7 @@ def ensure_installed(*names: str) -> None:
         with _alone():
             if absent := missing(*names):  # another process may have done it while we waited
                 _apt_install([_PACKAGES[name] for name in absent])
-    for name in names or _FINDERS:
+    for name in names or TESTED:
         find(name)
 
 
@@ -131,7 +141,8 @@ def _apt_install(packages: list[str]) -> None:
             if subprocess.run([*apt, *command], env=environment, stdin=subprocess.DEVNULL, check=False).returncode:
                 raise ServerError(f"apt-get {command[0]} failed; install {', '.join(packages)} by hand")
     if shutil.which("systemctl"):  # nor do they start with the machine
-        subprocess.run(["systemctl", "--quiet", "disable", *packages], capture_output=True, check=False)
+        for unit in (unit for package in packages for unit in _UNITS.get(package, (package,))):
+            subprocess.run(["systemctl", "--quiet", "disable", unit], capture_output=True, check=False)
 
 
 @contextlib.contextmanager
