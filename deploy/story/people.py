@@ -71,7 +71,7 @@ class Person:
         self.http.mount("http", HTTPAdapter(pool_maxsize=4))
         self.account_id = ""
         self.refresh_token = ""
-        self.email = ""
+        self.email, self.password = "", PASSWORD
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         """Any answer. POSTs carry a fresh Idempotency-Key unless `Idempotency_Key=` is given."""
@@ -89,7 +89,7 @@ class Person:
         return answer.json
 
     def sign_in(self, email: str, password: str = PASSWORD) -> None:
-        self.email = email
+        self.email, self.password = email, password
         self._take(self.do("POST", "/v1/sessions", {"email": email, "password": password}))
 
     def register(self, name: str, locale: str = "zh-CN") -> None:
@@ -99,8 +99,12 @@ class Person:
         self.sign_in(email)
 
     def renew(self) -> None:
-        """Trade the refresh token for a new access token, which knows one's present roles."""
-        self._take(self.do("POST", "/v1/sessions/refresh", {"refresh_token": self.refresh_token}))
+        """Trade the refresh token for a new access token, which knows one's present roles; sign in if it ran out."""
+        answer = self.ask("POST", "/v1/sessions/refresh", {"refresh_token": self.refresh_token})
+        if answer.status == 200:
+            self._take(answer.json)
+        else:
+            self.sign_in(self.email, self.password)
 
     def _take(self, tokens: dict[str, Any]) -> None:
         self.account_id, self.refresh_token = tokens["account_id"], tokens["refresh_token"]

@@ -10,7 +10,7 @@ CUP, LAMP, FREIGHT = 10_000, 30_000, 800
 
 
 def test_cash_taken_at_the_door_is_receipt_and_reaches_the_shop_once_the_carrier_has_paid(
-    depot: Depot, request
+    idle_shop, depot: Depot, request
 ) -> None:
     order_no = depot.cash_order(cup=1)
     depot.grounds.advance(hours=2)

@@ -6,7 +6,7 @@ from tests.golden import matches_tape
 from tests.journeys.town import Town
 
 
-def test_an_order_over_two_shops_goes_from_quote_to_completion(town: Town, ends_alike, request) -> None:
+def test_an_order_over_two_shops_goes_from_quote_to_completion(idle_shop, town: Town, ends_alike, request) -> None:
     group = town.place(*town.skus)
     first, second = (order["order_no"] for order in group["orders"])
     assert [town.state(first), town.state(second)] == ["AWAITING_PAYMENT"] * 2

@@ -8,7 +8,7 @@ from tests.journeys.market import FREIGHT, TEA, Market, silent
 WHOLE = TEA + FREIGHT
 
 
-def test_an_order_nobody_pays_is_cancelled_and_its_goods_are_for_sale_again(market: Market, request) -> None:
+def test_an_order_nobody_pays_is_cancelled_and_its_goods_are_for_sale_again(idle_shop, market: Market, request) -> None:
     before = market.available()
     group = market.place(market.tea)
     held = market.available()

@@ -36,13 +36,14 @@ def test_a_refund_that_fails_is_tried_again_and_one_that_never_works_goes_by_ban
     matches_tape("refund_by_bank", told, hopeless["group_no"], request.config)
 
 
-def test_what_is_lost_after_the_shop_was_paid_is_taken_back_with_its_commission(depot: Depot, request) -> None:
+def test_what_is_lost_after_the_shop_was_paid_is_taken_back_with_its_commission(
+    idle_shop, depot: Depot, request
+) -> None:
     """The buyer confirmed receipt of a cup and a lamp while the lamp was still under way."""
     order_no = depot.order(cup=1, lamp=1)
     cup, lamp = depot.by_sku(order_no, depot.cup, depot.lamp)
     depot.bring(depot.dispatch(cup))
     depot.dispatch(lamp)
-    depot.grounds.advance(hours=2)  # whatever the shop was owed for earlier orders is its own by now
     before = _balance(depot)
     depot.buyer.confirm_receipt(order_no)
     depot.grounds.advance(hours=2)

@@ -24,7 +24,9 @@ def test_the_shop_says_yes_to_one_order_and_no_to_another(market: Market, reques
     market.cancel_all(yes)
 
 
-def test_silence_lets_an_order_without_risk_go_on_and_gives_a_risky_ones_money_back(market: Market, request) -> None:
+def test_silence_lets_an_order_without_risk_go_on_and_gives_a_risky_ones_money_back(
+    idle_shop, market: Market, request
+) -> None:
     """Their goods were let go meanwhile, and are taken again when an order goes on."""
     safe, risky = market.place(market.print), market.place(market.painting)
     for group in (safe, risky):

@@ -187,7 +187,7 @@ def test_of_two_parcels_one_arrives_and_one_is_lost(depot: Depot) -> None:
     depot.finish(order_no)
 
 
-def test_silence_is_receipt_but_a_buyer_may_have_five_days_more_once(depot: Depot, request) -> None:
+def test_silence_is_receipt_but_a_buyer_may_have_five_days_more_once(idle_shop, depot: Depot, request) -> None:
     order_no = depot.order(cup=1)
     depot.bring(depot.dispatch(depot.parcels(order_no)[0]["shipment_id"]))
     assert depot.extend(order_no).status == 202
