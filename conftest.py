@@ -23,7 +23,7 @@ from deploy.servers import PostgresServer, Process, RabbitServer, Server
 if TYPE_CHECKING:
     from deploy.stack import Stack
 
-pytest_plugins = ["deploy.replay.plugin"]
+pytest_plugins = ["deploy.replay.plugin", "deploy.containers.plugin"]
 
 # A busy machine is no reason to call a property false.
 settings.register_profile("caravan", deadline=None)
@@ -115,14 +115,20 @@ def run_folder(pytestconfig: pytest.Config) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(pytestconfig: pytest.Config) -> PostgresServer:
+def postgres_server(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> PostgresServer:
     """The run's PostgreSQL. Not durable, and shared: leave it running."""
+    if pytestconfig.getoption("--servers") == "containers":
+        lent: PostgresServer = request.getfixturevalue("postgres_container")
+        return lent
     return _start(PostgresServer, pytestconfig, fsync=False)
 
 
 @pytest.fixture(scope="session")
-def rabbit_server(pytestconfig: pytest.Config) -> RabbitServer:
+def rabbit_server(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> RabbitServer:
     """The run's RabbitMQ. Shared: leave it running, and its alarms alone."""
+    if pytestconfig.getoption("--servers") == "containers":
+        lent: RabbitServer = request.getfixturevalue("rabbit_container")
+        return lent
     return _start(RabbitServer, pytestconfig)
 
 

@@ -252,7 +252,8 @@ def stack() -> Iterator[Grounds]:
 @contextmanager
 def compose() -> Iterator[Grounds]:
     """Every service as its own containers, on an engine that is started if none answers."""
-    from deploy.containers import Containers, EngineError, engine
+    from deploy.containers.engine import EngineError, engine
+    from deploy.containers.project import Containers
 
     try:
         with engine() as docker, Containers(docker) as running:

@@ -4,7 +4,8 @@ import sys
 
 import click
 
-from deploy.containers import EngineError, engine, ensure_images
+from deploy.containers.engine import EngineError, engine
+from deploy.containers.images import ensure_images
 
 
 @click.command()

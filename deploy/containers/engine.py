@@ -163,7 +163,7 @@ def _launch(home: Path) -> Process:
     command = [
         str(find("docker")), "--data-root", str(home / "data"), "--exec-root", str(home / "exec"),
         "--pidfile", str(home / "pid"), "--host", f"unix://{home}/docker.sock", "--log-level", "warn",
-        "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false",
+        "--ip", "127.0.0.1", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false",
     ]  # fmt: skip
     with (home / "log").open("wb") as log:
         child = subprocess.Popen(
