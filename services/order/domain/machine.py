@@ -132,6 +132,7 @@ class Machine:
         """Nothing is waited for any more."""
         order.ended_at, order.end_reason = now, reason
         order.closing, order.stopping, order.attempt_until = "", False, None
+        order.stock = order.risk = ""  # which of them had answered by then is chance
         order.pauses.clear()
         for name in list(order.deadlines):
             self._due(name, None, order)

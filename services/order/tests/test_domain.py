@@ -214,6 +214,21 @@ def test_the_last_order_that_is_waited_for_may_also_be_the_one_that_is_cancelled
     assert story.said(OrderPaymentRequested)[0].payable_total == 13_800
 
 
+def test_a_denied_order_ends_alike_whoever_answered_first():
+    ends = []
+    for first, then in (("stock", "risk"), ("risk", "stock")):
+        story = Story(new_group(TWO_AND_ONE))
+        for answer in (first, then):
+            if answer == "stock":
+                story.tell(story.group.stock_reserved(story.no, story.now))
+            else:
+                story.tell(story.group.risk_assessed(story.no, "deny", story.now))
+        ends.append(story.order)
+
+    assert ends[0] == ends[1]
+    assert (ends[0].state, ends[0].end_reason) == ("CANCELLED", "risk")
+
+
 def test_what_is_short_in_one_shop_does_not_hold_up_who_takes_what_there_is():
     story = Story(new_group(TWO_AND_ONE, TWO_AND_ONE, policy="ship_available"))
     second = story.group.orders[1].order_no
