@@ -277,9 +277,6 @@ def test_rabbit_goes_through_alarms_upgrades_and_crashes():
         server.start()
         assert take(url, "inbox") == b"kept"
 
-        server.restart()
-        publish(url, "inbox", b"again")
-
 
 # ------------------------------------------------------------------------------------------------ nginx
 def test_nginx_answers_by_the_new_text_as_soon_as_it_is_reloaded():
