@@ -46,6 +46,7 @@ class Snapshot:
         self.payments = list(self.documents("payment", "payment"))
         self.reservations = {one["order_no"]: one for one in self.documents("inventory", "reservation")}
         self.returns = list(self.documents("inventory", "returned_parcel"))
+        self.transfers = list(self.documents("inventory", "transfer"))
         self.timers = {name: self._timers(name) for name in stores}
 
     def rows(self, store: str, statement: str) -> list[Any]:
@@ -70,6 +71,7 @@ def stock_is_never_promised_twice(see: Snapshot) -> tuple[int, list[str]]:
     """on_hand, and on_hand less allocated less held, are never below zero; the ledger's sums are the numbers.
 
     No more of a parcel is put back on the shelf than had left with it, and that is what its inspection found fit.
+    What left for another warehouse is on its way, received there or missing, and never counted twice.
     """
     rows = see.rows("inventory", "SELECT sku, warehouse_id, on_hand, held, allocated, backordered FROM stock")
     sums = {
@@ -88,6 +90,7 @@ def stock_is_never_promised_twice(see: Snapshot) -> tuple[int, list[str]]:
         if sums.get((sku, warehouse), (0, 0, 0, 0)) != tuple(numbers):
             bad.append(f"{sku}@{warehouse}: the ledger says {sums.get((sku, warehouse))}")
     bad += _put_back_wrongly(see)
+    bad += _transferred_wrongly(see)
     return len(rows), bad
 
 
@@ -113,6 +116,28 @@ def _put_back_wrongly(see: Snapshot) -> list[str]:
         f" {fit[key]} were found fit, {-left.get(key, 0)} had left"
         for key in back.keys() | {key for key, units in fit.items() if units}
         if not back.get(key, 0) == fit[key] <= -left.get(key, 0)
+    ]
+
+
+def _transferred_wrongly(see: Snapshot) -> list[str]:
+    moved = {
+        tuple(key): int(units)
+        for *key, units in see.rows(
+            "inventory",
+            "SELECT reference, sku, warehouse_id, kind, sum(on_hand) FROM stock_movement"
+            " WHERE kind IN ('transfer_out', 'transfer_in') GROUP BY reference, sku, warehouse_id, kind",
+        )
+    }
+    due = {}
+    for one in see.transfers:
+        for line in one["lines"]:
+            due[one["transfer_id"], line["sku"], one["from_warehouse_id"], "transfer_out"] = -line["qty"]
+            if line["received"]:
+                due[one["transfer_id"], line["sku"], one["to_warehouse_id"], "transfer_in"] = line["received"]
+    return [
+        f"{key[1]}@{key[2]}: {key[3]} of {moved.get(key, 0)} units for {key[0]}, which says {due.get(key, 0)}"
+        for key in moved.keys() | due.keys()
+        if moved.get(key, 0) != due.get(key, 0)
     ]
 
 

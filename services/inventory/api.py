@@ -14,16 +14,21 @@ from services.inventory.schemas import (
     MovementQuery,
     OpenWarehouse,
     ReceiveStock,
+    ReceiveTransfer,
     ReservationView,
     ReturnPage,
     ReturnQuery,
     ReturnView,
+    SendTransfer,
     SkuStockView,
     StockLines,
     StockPage,
     StockQuery,
     StockTerms,
     StockView,
+    TransferPage,
+    TransferQuery,
+    TransferView,
     WarehousePage,
     WarehouseQuery,
     WarehouseView,
@@ -123,6 +128,34 @@ def get_return(reading: Reading, who: Principal, shipment_id: str) -> Any:
 def post_inspection(tx: UnitOfWork, who: Principal, shipment_id: str, body: Body) -> Any:
     """Say of every unit that came back whether it can be sold again. Once: what can be is on sale from now on."""
     return queries.return_view(commands.inspect(tx, _shop(who), who.account_id, shipment_id, **body))
+
+
+@door.post("/transfers", who={SELLER}, body=SendTransfer, answer=TransferView, status=201)
+def post_transfer(tx: UnitOfWork, who: Principal, body: Body) -> Any:
+    """Send goods to another of the shop's warehouses: all lines or none, and only what no order was promised. Until
+    they are received nobody can order them. Without an Idempotency-Key a retry sends as much again.
+    """
+    sent = commands.transfer(tx, _shop(who), who.account_id, **body)
+    return queries.transfer_view(sent), {"Location": f"/v1/transfers/{sent.transfer_id}"}
+
+
+@door.get("/transfers", who={SELLER, OPERATOR}, query=TransferQuery, answer=TransferPage)
+def get_transfers(reading: Reading, who: Principal, query: Body) -> Any:
+    """Goods sent from warehouse to warehouse."""
+    scope, state = _scope(who, query), query.get("state")
+    return queries.list_transfers(reading, scope, query["limit"], query["cursor"], state=state)
+
+
+@door.get("/transfers/<transfer_id>", who={SELLER, OPERATOR}, answer=TransferView)
+def get_transfer(reading: Reading, who: Principal, transfer_id: str) -> Any:
+    """One transfer."""
+    return queries.get_transfer(reading, transfer_id, _scope(who))
+
+
+@door.post("/transfers/<transfer_id>/receipt", who={SELLER}, body=ReceiveTransfer, answer=TransferView, status=201)
+def post_transfer_receipt(tx: UnitOfWork, who: Principal, transfer_id: str, body: Body) -> Any:
+    """Say how many units of each line arrived, once. They can be ordered from now on; the rest is missing."""
+    return queries.transfer_view(commands.receive_transfer(tx, _shop(who), who.account_id, transfer_id, **body))
 
 
 def _shop(who: Principal) -> str:

@@ -1,5 +1,5 @@
-"""What sellers ask inventory to do: open warehouses, put stock in, take it out, count it, say how it is kept, and
-inspect what came back.
+"""What sellers ask inventory to do: open warehouses, put stock in, take it out, count it, say how it is kept, send it
+from one warehouse to another, and inspect what came back.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from services.inventory.domain.stock import (
     UnknownSku,
     UnknownWarehouse,
 )
+from services.inventory.domain.transfer import NoSuchTransfer, SameWarehouse, Transfer, TransferLine
 from services.inventory.store import Warehouse
 from shared.contracts.inventory import WarehouseOpened
 from shared.kernel.errors import Refusal
@@ -104,6 +105,48 @@ def inspect(tx: UnitOfWork, seller_id: str, by: str, shipment_id: str, *, lines:
     return returned
 
 
+def transfer(
+    tx: UnitOfWork, seller_id: str, by: str, *, from_warehouse_id: str, to_warehouse_id: str, lines: Sequence[Line]
+) -> Transfer:
+    """Send goods to another warehouse of the shop: all lines or none, and only what nobody was promised.
+
+    Raises SameWarehouse, UnknownWarehouse, UnknownSku, RepeatedSku, UnitsNotAvailable.
+    """
+    if from_warehouse_id == to_warehouse_id:
+        raise SameWarehouse(field="to_warehouse_id")
+    _own_warehouse(tx, seller_id, to_warehouse_id, "to_warehouse_id")
+    skus = [line["sku"] for line in lines]
+    shelves = _shelves(tx, seller_id, from_warehouse_id, skus, named="from_warehouse_id")
+    sent = store.transfers.add(
+        tx,
+        Transfer(
+            transfer_id=new_id(),
+            seller_id=seller_id,
+            from_warehouse_id=from_warehouse_id,
+            to_warehouse_id=to_warehouse_id,
+            lines=[TransferLine(**line) for line in lines],
+            sent_at=tx.now(),
+        ),
+    )
+    tx.emit(sent.send(shelves, by), *shelves.news())
+    return sent
+
+
+def receive_transfer(tx: UnitOfWork, seller_id: str, by: str, transfer_id: str, *, lines: Sequence[Line]) -> Transfer:
+    """Say how much of each line arrived; the rest is missing. What arrived serves first those who wait for it.
+
+    Raises NoSuchTransfer, AlreadyReceived, RepeatedSku, SkuNotTransferred, LineNotCounted, MoreThanSent, TooMuchStock.
+    """
+    sent = store.transfers.get(tx, transfer_id)
+    if sent.seller_id != seller_id:
+        raise NoSuchTransfer()
+    _each_once([line["sku"] for line in lines])
+    shelves = store.lock_shelves(tx, sent.skus)
+    counted = {line["sku"]: line["received"] for line in lines}
+    tx.emit(sent.receive(counted, shelves, by, tx.now()), *shelves.news())
+    return sent
+
+
 def _adjust(
     tx: UnitOfWork,
     seller_id: str,
@@ -129,14 +172,24 @@ def _adjust(
     return rows
 
 
-def _shelves(tx: UnitOfWork, seller_id: str, warehouse_id: str, skus: list[str]) -> Shelves:
-    if store.find_warehouse(tx, warehouse_id, seller_id) is None:
-        raise UnknownWarehouse(field="warehouse_id")
-    for number, sku in enumerate(skus):
-        if sku in skus[:number]:
-            raise RepeatedSku(field=f"lines.{number}.sku")
+def _shelves(
+    tx: UnitOfWork, seller_id: str, warehouse_id: str, skus: list[str], *, named: str = "warehouse_id"
+) -> Shelves:
+    _own_warehouse(tx, seller_id, warehouse_id, named)
+    _each_once(skus)
     shelves = store.lock_shelves(tx, skus)
     for number, sku in enumerate(skus):
         if shelves.owner(sku) != seller_id:
             raise UnknownSku(field=f"lines.{number}.sku")
     return shelves
+
+
+def _own_warehouse(tx: UnitOfWork, seller_id: str, warehouse_id: str, field: str) -> None:
+    if store.find_warehouse(tx, warehouse_id, seller_id) is None:
+        raise UnknownWarehouse(field=field)
+
+
+def _each_once(skus: list[str]) -> None:
+    for number, sku in enumerate(skus):
+        if sku in skus[:number]:
+            raise RepeatedSku(field=f"lines.{number}.sku")

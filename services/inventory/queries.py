@@ -1,4 +1,5 @@
-"""What can be looked up: warehouses, stock, its ledger, what is promised to an order, and what came back.
+"""What can be looked up: warehouses, stock, its ledger, what is promised to an order, what came back,
+and what is on its way between warehouses.
 
 `seller_id` narrows to one shop; None sees all, which only operators may.
 """
@@ -14,7 +15,8 @@ import sqlalchemy as sa
 from services.inventory.domain.reservation import sale
 from services.inventory.domain.returned import NoSuchReturn, Return
 from services.inventory.domain.stock import NoSuchReservation, NoSuchSku, NoSuchWarehouse, Stock
-from services.inventory.store import Warehouse, movement, reservations, returns, sku, stock, warehouse
+from services.inventory.domain.transfer import NoSuchTransfer, Transfer
+from services.inventory.store import Warehouse, movement, reservations, returns, sku, stock, transfers, warehouse
 from shared.kernel.errors import Invalid
 from shared.web.door import Reading, page
 
@@ -169,6 +171,32 @@ def list_returns(
         wanted = wanted.where(table.c.shipment_id > cursor)
     bodies = reading.execute(wanted.order_by(table.c.shipment_id).limit(limit + 1)).scalars()
     return page([return_view(returns.decode(body)) for body in bodies], limit, lambda row: str(row["shipment_id"]))
+
+
+def transfer_view(one: Transfer) -> Row:
+    return vars(one) | {"lines": [vars(line) | {"missing": line.missing} for line in one.lines]}
+
+
+def get_transfer(reading: Reading, transfer_id: str, seller_id: str | None) -> Row:
+    """Goods on their way, or arrived. Raises NoSuchTransfer."""
+    found = transfers.peek(reading.connection, transfer_id)
+    if seller_id not in (None, found.seller_id):
+        raise NoSuchTransfer()
+    return transfer_view(found)
+
+
+def list_transfers(
+    reading: Reading, seller_id: str | None, limit: int, cursor: str | None, *, state: str | None = None
+) -> Row:
+    """Oldest first."""
+    table = transfers.table
+    wanted = sa.select(table.c.body).where(*_of(table, seller_id))
+    if state is not None:
+        wanted = wanted.where(table.c.state == state)
+    if cursor is not None:
+        wanted = wanted.where(table.c.transfer_id > cursor)
+    bodies = reading.execute(wanted.order_by(table.c.transfer_id).limit(limit + 1)).scalars()
+    return page([transfer_view(transfers.decode(body)) for body in bodies], limit, lambda row: str(row["transfer_id"]))
 
 
 def _plain(lines: Iterable[Any]) -> list[Row]:

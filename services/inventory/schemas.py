@@ -8,6 +8,7 @@ from marshmallow import fields, validate
 
 from services.inventory.domain.returned import State
 from services.inventory.domain.stock import MOST_ON_HAND
+from services.inventory.domain.transfer import TransferState
 from shared.contracts.inventory import Disposition
 from shared.web.door import Schema, View
 
@@ -102,6 +103,23 @@ class InspectReturn(Schema):
     """Every unit that came back, accepted or rejected; a line whose units fare differently is named several times."""
 
     lines = fields.List(fields.Nested(InspectedUnits), required=True, validate=validate.Length(1, MOST_LINES))
+
+
+class SendTransfer(Schema):
+    from_warehouse_id = fields.String(required=True, validate=validate.Length(1, 36))
+    to_warehouse_id = fields.String(required=True, validate=validate.Length(1, 36))
+    lines = fields.List(fields.Nested(ReceivedLine), required=True, validate=validate.Length(1, MOST_LINES))
+
+
+class ArrivedLine(Schema):
+    sku = _sku()
+    received = _units(0, required=True)
+
+
+class ReceiveTransfer(Schema):
+    """Every line of the transfer, each once; what was sent and is not received is missing."""
+
+    lines = fields.List(fields.Nested(ArrivedLine), required=True, validate=validate.Length(1, MOST_LINES))
 
 
 class WarehouseView(View):
@@ -241,6 +259,33 @@ class ReturnPage(View):
     next = fields.String(allow_none=True)
 
 
+class TransferLineView(View):
+    """`received` is null, and nothing is `missing`, while the goods are on their way."""
+
+    sku = fields.String()
+    qty = fields.Integer()
+    received = fields.Integer(allow_none=True)
+    missing = fields.Integer()
+
+
+class TransferView(View):
+    """Goods on their way from one warehouse to another, counted in neither until they are received."""
+
+    transfer_id = fields.String()
+    seller_id = fields.String()
+    from_warehouse_id = fields.String()
+    to_warehouse_id = fields.String()
+    state = fields.String()
+    sent_at = fields.AwareDateTime()
+    received_at = fields.AwareDateTime(allow_none=True)
+    lines = fields.List(fields.Nested(TransferLineView))
+
+
+class TransferPage(View):
+    items = fields.List(fields.Nested(TransferView))
+    next = fields.String(allow_none=True)
+
+
 class PageQuery(Schema):
     limit = fields.Integer(load_default=50, validate=validate.Range(1, 100))
     cursor = fields.String(load_default=None, validate=validate.Length(1, 128))
@@ -258,6 +303,10 @@ class StockQuery(WarehouseQuery):
 
 class ReturnQuery(WarehouseQuery):
     state = fields.String(validate=validate.OneOf(get_args(State)))
+
+
+class TransferQuery(WarehouseQuery):
+    state = fields.String(validate=validate.OneOf(get_args(TransferState)))
 
 
 class MovementQuery(Schema):

@@ -41,6 +41,16 @@ class InspectedLine:
     disposition: Disposition
 
 
+@dataclass(frozen=True, kw_only=True)
+class TransferredLine:
+    """`qty` units were sent, of which `missing` did not arrive. `available` is what all warehouses have now."""
+
+    sku: str
+    qty: Quantity
+    missing: Count
+    available: Count
+
+
 class WarehouseOpened(Fact, about="warehouse/warehouse_id", key="seller_id"):
     """A seller's warehouse is in use. Shipping may send from it."""
 
@@ -171,6 +181,18 @@ class StockRestocked(Fact, about="stock/sku", key="sku"):
     on_hand: Count
     available: Count
     case_id: str | None = None
+
+
+class StockTransferred(Fact, about="transfer/transfer_id", key="seller_id"):
+    """Goods left one warehouse of a shop for another, or were counted there. On the way they are nobody's to order."""
+
+    transfer_id: str
+    seller_id: str
+    from_warehouse_id: str
+    to_warehouse_id: str
+    status: Literal["shipped", "received"]
+    lines: tuple[TransferredLine, ...]
+    by: str
 
 
 class StockLow(Fact, about="stock/sku", key="sku"):

@@ -38,11 +38,19 @@ class Family:
         self.seller: Seller = shop.open_shop(grounds, staff, f"Shop {self.mark}", cod_allowed=True, review_orders=True)
         self.warehouse_id = self.seller.open_warehouse(f"House {self.mark}", "CN-ZJ")
         shop.list_goods(staff, self.seller, [shop.simple_product(self.sku)], {self.warehouse_id: 10_000})
+        self.branch_id = self.seller.open_warehouse(f"Branch {self.mark}", "CN-ZJ")
+        self.transfer_id = self.send_to_branch()
         self.draft: str = self.seller.do("POST", "/v1/products", shop.simple_product(f"{self.mark}-draft"))[
             "product_id"
         ]
         self.buyer: Buyer = shop.new_buyer(grounds, f"Buyer {self.mark}")
         self.pending_shop: str = self.buyer.do("POST", "/v1/shops", {"shop_name": f"Pending {self.mark}"})["seller_id"]
+
+    def send_to_branch(self) -> str:
+        """One unit, on its way between the shop's warehouses."""
+        ends = {"from_warehouse_id": self.warehouse_id, "to_warehouse_id": self.branch_id}
+        sent = self.seller.do("POST", "/v1/transfers", ends | {"lines": [{"sku": self.sku, "qty": 1}]})
+        return str(sent["transfer_id"])
 
     def place(self, **wish: Any) -> tuple[str, str]:
         """``(group_no, order_no)``; the shop looks at every order before it goes on."""
@@ -81,6 +89,7 @@ class House:
         self._own("product_id", SELLERS, [[one.draft] for one in self.families])
         self._own("sku", SELLERS, [[one.sku] for one in self.families])
         self._own("warehouse_id", SELLERS, [[one.warehouse_id] for one in self.families])
+        self._own("transfer_id", SELLERS, [[one.transfer_id] for one in self.families])
         for name in ("order_no", "group_no", "payment_id", "shipment_id", "refund_id"):
             owners = BUYERS if name in ("group_no", "payment_id", "refund_id") else None
             self._own(name, owners, self.traded[name])

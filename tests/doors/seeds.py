@@ -123,6 +123,19 @@ def _of_orders(house: House) -> dict[str, Asked]:
             "body": {"lines": [{"line_id": "1", "qty_accepted": 1, "disposition": "resellable"}]},
         },
     }
+    found |= {
+        "POST /v1/transfers": {
+            "body": {
+                "from_warehouse_id": one.warehouse_id,
+                "to_warehouse_id": one.branch_id,
+                "lines": [{"sku": one.sku, "qty": 1}],
+            }
+        },
+        "POST /v1/transfers/<transfer_id>/receipt": {
+            "path": {"transfer_id": one.send_to_branch()},
+            "body": {"lines": [{"sku": one.sku, "received": 1}]},
+        },
+    }
     for deed, name in (("pick", "pick"), ("hand-over", "hand-over"), ("declare-lost", "lost")):
         found[f"POST /v1/shipments/<shipment_id>/{deed}"] = {"path": {"shipment_id": parcel[name]}}
     return found

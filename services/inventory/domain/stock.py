@@ -15,7 +15,10 @@ from shared.contracts.event import Fact
 from shared.contracts.inventory import StockAdjusted, StockDepleted, StockLow, StockReplenished
 from shared.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 
-MovementKind = Literal["receive", "adjust", "hold", "fill", "allocate", "release", "expire", "deduct", "restock"]
+MovementKind = Literal[
+    "receive", "adjust", "hold", "fill", "allocate", "release", "expire", "deduct", "restock",
+    "transfer_out", "transfer_in",
+]  # fmt: skip
 AdjustmentReason = Literal["received", "stocktake", "damage", "manual"]
 MOST_ON_HAND = 1_000_000_000
 

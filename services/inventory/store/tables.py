@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from services.inventory.domain.reservation import Reservation
 from services.inventory.domain.returned import NoSuchReturn, Return
+from services.inventory.domain.transfer import NoSuchTransfer, Transfer
 from shared.storage.repository import Repository, aggregate_table
 from shared.storage.types import BigId, Moment
 
@@ -118,4 +119,19 @@ returns = Repository(
     key=lambda one: one.shipment_id,
     columns=lambda one: {"seller_id": one.seller_id, "state": one.state},
     missing=NoSuchReturn,
+)
+
+transfers = Repository(
+    aggregate_table(
+        "transfer",
+        metadata,
+        "transfer_id",
+        sa.Column("seller_id", sa.String(64), nullable=False),
+        sa.Column("state", sa.String(12), nullable=False),
+        sa.Index("transfer_seller", "seller_id", "state", "transfer_id"),
+    ),
+    Transfer,
+    key=lambda one: one.transfer_id,
+    columns=lambda one: {"seller_id": one.seller_id, "state": one.state},
+    missing=NoSuchTransfer,
 )

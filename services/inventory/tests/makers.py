@@ -228,6 +228,22 @@ def inspect(who: Caller, shipment_id: str, *findings: dict[str, Any], **headers:
     return who.post(f"/v1/returns/{shipment_id}/inspection", {"lines": list(findings)}, **headers)
 
 
+def send(who: Caller, start: str, end: str, key: str = "", /, **qty: int) -> Answer:
+    """So many units of each named SKU, from warehouse to warehouse."""
+    lines = [{"sku": sku, "qty": units} for sku, units in qty.items()]
+    body = {"from_warehouse_id": start, "to_warehouse_id": end, "lines": lines}
+    return who.post("/v1/transfers", body, **_key(key))
+
+
+def receive(who: Caller, transfer_id: str, key: str = "", /, **units: int) -> Answer:
+    body = {"lines": [{"sku": sku, "received": received} for sku, received in units.items()]}
+    return who.post(f"/v1/transfers/{transfer_id}/receipt", body, **_key(key))
+
+
+def _key(key: str) -> dict[str, str]:
+    return {"Idempotency_Key": key} if key else {}
+
+
 def payment_requested(*orders: OrderPlaced, pay_by: datetime) -> OrderPaymentRequested:
     return OrderPaymentRequested(
         group_no=orders[0].group_no,
@@ -298,8 +314,13 @@ def check_books(on: Stage) -> None:
             sums = ledger.setdefault((row["sku"], row["warehouse_id"]), Counter())
             for kind in kinds:
                 sums[kind] += row[kind]
+        moved: dict[tuple[str, str], Counter[tuple[str, str]]] = {}
         sent: dict[tuple[str, str, str], Counter[str]] = {}
         for row in connection.execute(sa.select(store.movement)).mappings():
+            if row["kind"].startswith("transfer"):
+                moved.setdefault((row["reference"], row["sku"]), Counter())[row["kind"], row["warehouse_id"]] += row[
+                    "on_hand"
+                ]
             if row["shipment_id"]:
                 key = row["shipment_id"], row["sku"], row["warehouse_id"]
                 sent.setdefault(key, Counter())[row["kind"]] += row["on_hand"]
@@ -307,8 +328,21 @@ def check_books(on: Stage) -> None:
             store.returns.decode(body)
             for body in connection.execute(sa.select(store.returns.table.c.body)).scalars().all()
         ]
+        transfers = [
+            store.transfers.decode(body)
+            for body in connection.execute(sa.select(store.transfers.table.c.body)).scalars().all()
+        ]
         waits = {(row.sku, row.reservation_id): row.qty for row in connection.execute(sa.select(store.waiting))}
         bodies = connection.execute(sa.select(store.reservations.table.c.body)).scalars().all()
+    for transfer in transfers:
+        for goods in transfer.lines:
+            legs = moved.pop((transfer.transfer_id, goods.sku))
+            assert legs.pop(("transfer_out", transfer.from_warehouse_id)) == -goods.qty, transfer
+            assert legs.pop(("transfer_in", transfer.to_warehouse_id), 0) == (goods.received or 0), transfer
+            assert not legs, transfer
+            assert 0 <= goods.missing <= goods.qty, transfer
+            assert (goods.received is None) == (transfer.state == "IN_TRANSIT"), transfer
+    assert not moved, "nothing is moved without a transfer"
     fit: Counter[tuple[str, str, str]] = Counter()
     for back in inspected:
         for line in back.findings:

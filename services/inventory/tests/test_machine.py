@@ -18,6 +18,7 @@ from shared.contracts.inventory import (
     StockReservationExpired,
     StockReservationFailed,
     StockReserved,
+    StockTransferred,
 )
 from shared.contracts.order import OrderPlaced
 from shared.contracts.shipping import Shipped
@@ -152,6 +153,22 @@ class Shop(StoreMachine):
         body = {"warehouse_id": self.east if east else self.west, "lines": [line]}
         assert makers.seller(self.on).post("/v1/stocktakes", body).status in (201, 409)
 
+    @rule(sku=SKUS, units=UNITS, east=st.booleans())
+    def send_to_the_other_warehouse(self, sku: str, units: int, east: bool) -> None:
+        start, end = (self.east, self.west) if east else (self.west, self.east)
+        assert makers.send(makers.seller(self.on), start, end, **{sku: units}).status in (201, 409)
+
+    @rule(data=st.data(), off=st.sampled_from([0, 0, 1]))
+    def receive_what_was_sent(self, data: st.DataObject, off: int) -> None:
+        """Whatever is known, again too, and counted too much at times."""
+        who = makers.seller(self.on)
+        if known := who.get("/v1/transfers").json["items"]:
+            one = data.draw(st.sampled_from(known))
+            counted = {line["sku"]: line["qty"] + 1 if off else data.draw(st.integers(0, line["qty"]))
+                       for line in one["lines"]}  # fmt: skip
+            due = 409 if one["state"] == "RECEIVED" else 422 if off else 201
+            assert makers.receive(who, one["transfer_id"], **counted).status == due
+
     @rule(sku=SKUS, room=st.integers(0, 4), east=st.booleans())
     def agree(self, sku: str, room: int, east: bool) -> None:
         makers.terms(self.on, sku, self.east if east else self.west, low=1, backorders=room)
@@ -186,6 +203,8 @@ class Shop(StoreMachine):
         assert len(shipments) == len(set(shipments))
         inspected = [one.shipment_id for one in self.on.said(ReturnInspected)]
         assert len(inspected) == len(set(inspected))
+        moved = [(one.transfer_id, one.status) for one in self.on.said(StockTransferred)]
+        assert len(moved) == len(set(moved))
         assert all(one.shortages for one in self.on.said(StockReservationFailed))
 
     @invariant()
