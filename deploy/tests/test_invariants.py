@@ -26,6 +26,7 @@ def seen(*, back: int, left: int, fit: int, kind: str = "sale", heard: bool = Tr
         rows=rows,
         documents=lambda _store, _table: [shipment],
         returns=[returned] if heard else [],
+        transfers=[],
         orders=[],
         payments=[],
         reservations={},
