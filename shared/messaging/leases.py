@@ -138,6 +138,14 @@ def workers(database: Database) -> int:
         return int(connection.execute(alive).scalar_one())
 
 
+def share(database: Database, owner: str, number: int) -> int:
+    """How many of `number` shards fall to this worker: together the workers' shares are all of them, and
+    no two differ by more than one."""
+    others = set(owners(database, WORKER).values()) - {owner}
+    each, rest = divmod(number, len(others) + 1)
+    return each + (sum(other < owner for other in others) < rest)
+
+
 def owners(database: Database, prefix: str = "") -> dict[str, str]:
     """Of each lease that somebody holds now and whose name begins so: who."""
     with database.read() as connection:

@@ -224,7 +224,7 @@ class Worker:
             lock.release()
 
     def _shards(self) -> None:
-        """Hold our share of the shards: as many as there are, over as many workers as there are."""
+        """Hold our share of the shards; together the workers' shares are all of them."""
         number = self.node.settings.shards
         database = self.node.database
         present: Held | None = None
@@ -240,7 +240,7 @@ class Worker:
             except LeaseLost:
                 present = None
                 return 0.0
-            share = -(-number // max(1, leases.workers(database)))
+            share = leases.share(database, self.owner, number)
             self.shards = {no: shard for no, shard in self.shards.items() if shard.thread.is_alive()}
             staying = [shard for shard in self.shards.values() if not shard.leave.is_set()]
             for shard in staying[share:]:

@@ -166,3 +166,13 @@ def test_a_cut_session_gives_the_relays_lock_up(postgres_url: str, tmp_path: Pat
     first.release()
     second.release()
     node.close()
+
+
+@pytest.mark.parametrize(
+    ("workers", "shares"), [(1, [4]), (2, [2, 2]), (3, [2, 1, 1]), (4, [1] * 4), (5, [1] * 4 + [0])]
+)
+def test_every_worker_gets_a_share_while_there_are_enough_shards(node, workers, shares):
+    names = [f"worker-{number}" for number in range(workers)]
+    for name in names:
+        assert leases.acquire(node.database, leases.WORKER + name, name)
+    assert [leases.share(node.database, name, 4) for name in names] == shares
