@@ -17,12 +17,12 @@ LOCK    = $(VENV)/bin/uv pip compile pyproject.toml --universal --python-version
           --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run stack up test check lint format docs tapes fuzz bench chaos proof servers lock clean
+.PHONY: help setup demo run stack up test check lint format docs tapes fuzz bench chaos containers proof servers lock clean
 
 help:
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	  /^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 
 ##@ See it
@@ -82,8 +82,12 @@ bench: servers      ## measure, as ratios within one run
 chaos: servers      ## break one thing after another while orders flow (FAULTS="--fault broker --runs 5", --list shows all)
 	@$(PY) -m chaos $(FAULTS)
 
-proof: servers      ## every fault, every control, long fuzzing, state machines at length: a night's work
+containers: $(SETUP) ## the compose file in earnest on a container engine, and the broker's and the stores' tests on its images
+	@$(PY) -m pytest --servers containers -m servers deploy/containers shared/messaging/tests/test_brokers.py shared/storage
+
+proof: servers      ## every fault, every control, containers, long fuzzing, state machines at length: a night's work
 	@$(PY) -m chaos --all --controls
+	@$(MAKE) containers
 	@$(MAKE) fuzz
 	@$(PY) -m pytest -q --timeout 14400 --hypothesis-profile=proof $(MACHINES)
 

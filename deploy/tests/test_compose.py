@@ -9,6 +9,7 @@ import psycopg
 import pytest
 import yaml
 
+from deploy.containers.images import RECIPES, SERVED, wanted
 from deploy.servers import PostgresServer
 from deploy.servers.install import find
 
@@ -59,6 +60,22 @@ def test_both_environment_files_set_all_that_compose_asks_for():
     asked = set(re.findall(r"(?<!\$)\$\{(\w+)", (ROOT / "docker-compose.yml").read_text())) - {"CARAVAN_VERSION"}
     assert set(variables("deploy/dev.env")) == asked
     assert set(variables(".env.example")) == asked
+
+
+def test_every_image_that_is_named_can_be_made_where_no_registry_answers():
+    for name in wanted():
+        repository, _, tag = name.partition(":")
+        assert tag.startswith(SERVED[repository])
+        assert (RECIPES / repository / "Dockerfile").exists()
+
+
+def test_the_fake_provider_and_carrier_are_where_the_platform_looks_for_them():
+    desks = yaml.safe_load((ROOT / "deploy/containers/sandbox.yml").read_text())["services"]
+    given = variables("deploy/dev.env")
+    for name, desk in desks.items():
+        port = next(word.split("=")[1] for word in desk["command"] if word.startswith("--port="))
+        assert given[f"CARAVAN_{name.upper()}_URL"] == f"http://{name}:{port}"
+        assert desk["environment"]["CARAVAN_SANDBOX_KEY"] == f"${{CARAVAN_{name.upper()}_SECRET:?}}"
 
 
 def test_no_secret_has_a_default():
