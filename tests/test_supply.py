@@ -1,0 +1,75 @@
+"""What is installed is what was locked: every file of every package by its hash, from the index and nowhere else."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LOCKS = {path.stem: path for path in (ROOT / "requirements").glob("*.txt")}
+_PINNED = re.compile(r"([a-z0-9][a-z0-9.-]*)(?:\[[a-z0-9,-]+\])?==[\w.!+]+(?: ; [^\\]+)?")
+_HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
+
+
+def wrong_in(lock: str) -> list[str]:
+    """The lines of a lock that let in something else than one file known by its hash."""
+    wrong = []
+    for line in re.sub(r"\\\n", " ", lock).splitlines():
+        if line.lstrip().startswith("#") or not line.strip():
+            continue
+        package, *hashes = re.split(r"\s+(?=--)", line.strip())
+        if not _PINNED.fullmatch(package.strip()) or not hashes or not all(map(_HASH.fullmatch, hashes)):
+            wrong.append(line.strip()[:80])
+    return wrong
+
+
+def locked_in(lock: str) -> set[str]:
+    return {found[1] for line in lock.splitlines() if (found := _PINNED.match(line))}
+
+
+@pytest.mark.parametrize("name", sorted(LOCKS))
+def test_every_line_of_a_lock_is_one_version_known_by_its_hashes(name: str) -> None:
+    lock = LOCKS[name].read_text()
+    assert len(locked_in(lock)) > 20
+    assert wrong_in(lock) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "flask==3.1.0",
+        "flask>=3.1 --hash=sha256:" + "0" * 64,
+        "flask==3.1.0 --hash=md5:" + "0" * 32,
+        "flask @ git+https://example.com/flask.git --hash=sha256:" + "0" * 64,
+        "https://example.com/flask-3.1.0.tar.gz --hash=sha256:" + "0" * 64,
+        "--extra-index-url https://example.com/simple",
+        "-e ./flask",
+    ],
+)
+def test_a_line_that_lets_in_anything_else_is_noticed(line: str) -> None:
+    assert wrong_in(line) == [line[:80]]
+
+
+def test_every_dependency_is_locked() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    needs = {
+        "run": project["project"]["dependencies"],
+        "otel": project["project"]["optional-dependencies"]["otel"],
+        "dev": [one for group in project["dependency-groups"].values() for one in group],
+    }
+    assert set(LOCKS) == set(needs)
+    for name, wanted in needs.items():
+        names = {re.split(r"[^A-Za-z0-9.-]", one)[0].lower() for one in wanted}
+        assert not names - locked_in(LOCKS[name].read_text()), name
+    assert locked_in(LOCKS["run"].read_text()) <= locked_in(LOCKS["otel"].read_text())
+    assert locked_in(LOCKS["otel"].read_text()) <= locked_in(LOCKS["dev"].read_text())
+
+
+@pytest.mark.parametrize("path", ["Makefile", "Dockerfile"])
+def test_wherever_packages_are_installed_their_hashes_are_asked_for(path: str) -> None:
+    lines = [line for line in (ROOT / path).read_text().splitlines() if "pip install" in line]
+    assert lines
+    assert all("--require-hashes" in line and "index-url" not in line for line in lines)
