@@ -55,13 +55,12 @@ class Engine:
 
     def answers(self) -> bool:
         try:
-            self.docker("info", "--format", "{{.ServerVersion}}", seconds=20)
+            return bool(self.version())
         except EngineError:
             return False
-        return True
 
     def version(self) -> str:
-        return self.docker("version", "--format", "{{.Server.Version}}").strip()
+        return self.docker("version", "--format", "{{.Server.Version}}", seconds=20).strip()
 
     def compose_command(self) -> list[str]:
         """`docker compose`, or the older program of its own. Raises EngineError."""
@@ -107,11 +106,10 @@ def engine(home: Path | None = None) -> Iterator[Engine]:
 
     `home` is where ours keeps its images. Raises EngineError when there is none to be had, saying why.
     """
-    with contextlib.suppress(EngineError):
-        there = Engine()
-        if there.answers():
-            yield there
-            return
+    there = Engine()
+    if there.answers():
+        yield there
+        return
     with _started(home or default_home()) as own:
         yield own
 
@@ -125,7 +123,7 @@ def default_home() -> Path:
 @contextlib.contextmanager
 def _started(home: Path) -> Iterator[Engine]:
     if os.geteuid():
-        raise EngineError("no container engine answers (`docker info`), and only root can start one")
+        raise EngineError("no container engine answers (`docker version`), and only root can start one")
     try:
         ensure_installed("docker", "compose")
     except ServerError as error:
