@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,20 @@ _OPAQUE = re.compile(r"(?=(?:[^\W\d]*[.:-]*\d){4})[\w.:-]{10,}=*")
 """What nobody made up: ten signs or more, four of them digits."""
 
 
-def end_of(grounds: Grounds, known: Mapping[str, str]) -> list[str]:
-    """One line a row, sorted. `known`: the ids by which the story's rows are found, with a name for each. Facts may
-    come in another order, so histories are left out, and quotes, which are forgotten at any time."""
+def names_of(groups: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """By which to find all that has to do with these groups and their orders, in the order of their placing."""
+    names = {}
+    for number, group in enumerate(groups, 1):
+        names[group["group_no"]] = f"GROUP {number}"
+        names |= {order["order_no"]: f"ORDER {number}.{index}" for index, order in enumerate(group["orders"], 1)}
+    return names
+
+
+def end_of(grounds: Grounds, known: Mapping[str, str], others: Mapping[str, str]) -> list[str]:
+    """One line a row, sorted. `known`: the ids by which the story's rows are found, with a name for each; `others`:
+    names of more that may stand in them. Facts may come in another order, so histories are left out, and quotes, which
+    are forgotten at any time."""
+    names = {**known, **others}
     lines = []
     for member in FLEET:
         tables = [one for one in member.service.metadata.sorted_tables if one.name not in HISTORIES + UNTOLD]
@@ -37,7 +48,7 @@ def end_of(grounds: Grounds, known: Mapping[str, str]) -> list[str]:
                 read = {name: _read(value) for name, value in row.items() if name not in COUNTED + SECRET}
                 text = msgspec.json.encode(read).decode()
                 if any(one in text for one in known):
-                    lines.append(f"{member.name} {table} {_text(_alike(read, known))}")
+                    lines.append(f"{member.name} {table} {_text(_alike(read, names))}")
     return sorted(lines)
 
 
@@ -68,10 +79,12 @@ def _text(value: Any) -> str:
     return msgspec.json.encode(value, order="deterministic").decode()
 
 
-def compare_ends(folder: Path, grounds: Grounds, name: str, ids: Mapping[str, str]) -> None:
+def compare_ends(
+    folder: Path, grounds: Grounds, name: str, known: Mapping[str, str], others: Mapping[str, str] | None = None
+) -> None:
     """The story ended as it did in the other world, if that was told in this run; else it is remembered for it in the
-    run's `folder`. `ids`: see `end_of`."""
-    world, lines = type(grounds).__name__, end_of(grounds, ids)
+    run's `folder`. `known`, `others`: see `end_of`."""
+    world, lines = type(grounds).__name__, end_of(grounds, known, others or {})
     assert lines, "nothing is left of the story"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{name}.json").open("a+b") as file:

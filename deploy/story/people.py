@@ -174,9 +174,12 @@ class Seller(Person):
 
 
 class Buyer(Person):
-    """Somebody who buys."""
+    """Somebody who buys; `groups`: all that was placed."""
 
-    address: dict[str, Any] = {}
+    def __init__(self, grounds: Grounds) -> None:
+        super().__init__(grounds)
+        self.address: dict[str, Any] = {}
+        self.groups: list[dict[str, Any]] = []
 
     def live_at(self, address: dict[str, Any]) -> None:
         self.do("POST", "/v1/me/addresses", address)
@@ -190,7 +193,9 @@ class Buyer(Person):
     def place(self, quote: dict[str, Any]) -> dict[str, Any]:
         """The group of orders."""
         body = {"quote_token": quote["quote_token"], "expected_amount": quote["payable"]}
-        return dict(self.do("POST", "/v1/orders", body))
+        group = dict(self.do("POST", "/v1/orders", body))
+        self.groups.append(group)
+        return group
 
     def order(self, order_no: str, wait_for: str = "") -> dict[str, Any]:
         return dict(self.do("GET", f"/v1/orders/{order_no}" + (f"?wait_for={wait_for}" if wait_for else "")))

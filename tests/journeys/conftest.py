@@ -14,7 +14,7 @@ import pytest
 
 from deploy.ops.invariants import recompute
 from deploy.story.people import Grounds
-from tests.ends import compare_ends
+from tests.ends import compare_ends, names_of
 from tests.journeys.depot import Depot
 from tests.journeys.market import Market
 from tests.journeys.town import Town
@@ -47,6 +47,20 @@ def ends_alike(grounds: Grounds, run_folder: Path) -> Callable[..., None]:
 
 
 @pytest.fixture
+def told_alike(
+    request: pytest.FixtureRequest, grounds: Grounds, ends_alike: Callable[..., None]
+) -> Callable[..., None]:
+    """``told_alike(place)``: all that the story's buyer ordered there ended as in the other world."""
+
+    def compare(place: Depot | Market) -> None:
+        if place.buyer.groups:
+            grounds.settle()
+            ends_alike(request.node.originalname, names_of(place.buyer.groups), {place.mark: "PLACE"})
+
+    return compare
+
+
+@pytest.fixture
 def town(grounds: Grounds) -> Town:
     return Town(grounds)
 
@@ -58,12 +72,13 @@ def depots() -> dict[str, Depot]:
 
 
 @pytest.fixture
-def depot(grounds: Grounds, depots: dict[str, Depot]) -> Depot:
+def depot(grounds: Grounds, depots: dict[str, Depot], told_alike: Callable[..., None]) -> Iterator[Depot]:
     """A shop that is there already, and a buyer who is new."""
     if grounds.url not in depots:
         depots[grounds.url] = Depot(grounds)
     depots[grounds.url].open()
-    return depots[grounds.url]
+    yield depots[grounds.url]
+    told_alike(depots[grounds.url])
 
 
 @pytest.fixture(scope="session")
@@ -73,9 +88,10 @@ def markets() -> dict[str, Market]:
 
 
 @pytest.fixture
-def market(grounds: Grounds, markets: dict[str, Market]) -> Market:
+def market(grounds: Grounds, markets: dict[str, Market], told_alike: Callable[..., None]) -> Iterator[Market]:
     """Shops that are there already, and a buyer who is new."""
     if grounds.url not in markets:
         markets[grounds.url] = Market(grounds)
     markets[grounds.url].open()
-    return markets[grounds.url]
+    yield markets[grounds.url]
+    told_alike(markets[grounds.url])

@@ -20,7 +20,7 @@ class Depot(Town):
     def __init__(self, grounds: Grounds) -> None:
         self.grounds = grounds
         self.staff = shop.operator(grounds)
-        mark = secrets.token_hex(4)
+        mark = self.mark = secrets.token_hex(4)
         self.shop = shop.open_shop(grounds, self.staff, f"Depot {mark}")
         self.cup, self.lamp, self.chair = [f"{mark}-{name}" for name in ("cup", "lamp", "chair")]
         self.east = self.shop.open_warehouse("East", "CN-ZJ")

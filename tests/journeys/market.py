@@ -28,7 +28,7 @@ class Market(Town):
     def __init__(self, grounds: Grounds) -> None:
         self.grounds = grounds
         self.staff = shop.operator(grounds)
-        mark = secrets.token_hex(4)
+        mark = self.mark = secrets.token_hex(4)
         self.tea, self.cup, self.fig, self.print, self.painting = (
             f"{mark}-{name}" for name in ("tea", "cup", "fig", "print", "painting")
         )
