@@ -23,7 +23,8 @@ SMALL_DISK = "1500m"
 
 class Ground(Stack):
     """See the module. `patches` are in every process of every service; `small_disk` puts PostgreSQL's data on a file
-    system of its own, which can be filled (needs root); `shards` is how far a service's workers can grow."""
+    system of its own, which can be filled (needs root); `shards` is how far a service's workers can grow; `brokers`
+    are nodes of one cluster."""
 
     def __init__(
         self,
@@ -32,8 +33,9 @@ class Ground(Stack):
         scale: Mapping[str, int] | None = None,
         small_disk: bool = False,
         shards: int = 1,
+        brokers: int = 1,
     ) -> None:
-        super().__init__(keep=False, durable=True, scale=scale, shards=shards)
+        super().__init__(keep=False, durable=True, scale=scale, shards=shards, brokers=brokers)
         self.patches, self.small_disk = tuple(patches), small_disk
         self.cable: Cable | None = None
 

@@ -38,7 +38,11 @@ MODES: dict[str, dict[str, int]] = {
 """By name: worker processes by service. A scaled service has as many shards, and its workers share them. Embedded is
 the platform in one process, with faults of its own."""
 SMALL_DISK = "small disk"
-SPECIAL: dict[str, dict[str, Any]] = {SMALL_DISK: {"small_disk": True}, "shards": {"shards": MOST_WORKERS}}
+SPECIAL: dict[str, dict[str, Any]] = {
+    SMALL_DISK: {"small_disk": True},
+    "shards": {"shards": MOST_WORKERS},
+    "cluster": {"brokers": 3},
+}
 """What a fault may need that only some stacks have, and how to come by one."""
 CONTROL_PATIENCE = 20.0
 MOST_STACKS = 10

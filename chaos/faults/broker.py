@@ -25,6 +25,23 @@ def kill(scene: Scene) -> None:
         scene.servers.rabbit.start()
 
 
+def node(scene: Scene) -> None:
+    """Of three the one that leads the most queues: the other two have all that was confirmed, and go on."""
+    rabbit = scene.servers.rabbit
+    queues = rabbit.api("GET", f"queues/{rabbit.vhost}")
+    led, one = max(
+        ((sum(queue["leader"] == one.node for queue in queues), one) for one in (rabbit, *rabbit.mates)),
+        key=lambda found: found[0],
+    )
+    copies = min(len(queue["members"]) for queue in queues)
+    scene.notes.append(f"the node led {led} of {len(queues)} queues, of which each had {copies} copies or more")
+    one.crash()
+    try:
+        scene.hold()
+    finally:
+        one.start()
+
+
 def restart(scene: Scene) -> None:
     """As an upgrade does."""
     scene.servers.rabbit.stop_app()
@@ -136,6 +153,7 @@ def _cable(scene: Scene) -> Any:
 
 ALL = (
     Fault("broker.kill", "kill -9 of the broker", kill),
+    Fault("broker.node", "kill -9 of one of three nodes of the broker", node, needs="cluster"),
     Fault("broker.restart", "the broker stops and starts in order", restart),
     Fault("broker.memory", "the broker has no memory left", partial(alarm, kind="memory")),
     Fault("broker.disk", "the broker's disk is full", partial(alarm, kind="disk")),

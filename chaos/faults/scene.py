@@ -80,7 +80,7 @@ Strike = Callable[[Scene], None]
 @dataclass(frozen=True)
 class Fault:
     """`needs`: what only some have: "ground" (a line to the broker that can be cut), "small disk", "shards"
-    (room to grow), or "alone" (that all is one process)."""
+    (room to grow), "cluster" (three nodes of the broker), or "alone" (that all is one process)."""
 
     name: str
     what: str

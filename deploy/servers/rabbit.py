@@ -19,7 +19,8 @@ _PLUGINS = ("rabbitmq_consistent_hash_exchange", "rabbitmq_management", "rabbitm
 
 # In Erlang's own notation and not in rabbitmq.conf, whose translation takes a second at every start.
 _CONFIG = """[
- {{rabbit, [{{tcp_listeners, [{{"127.0.0.1", {amqp}}}]}}, {{load_definitions, "{definitions}"}}]}},
+ {{rabbit, [{{tcp_listeners, [{{"127.0.0.1", {amqp}}}]}}, {{load_definitions, "{definitions}"}},
+   {{cluster_nodes, {{[{peers}], disc}}}}]}},
  {{rabbitmq_management, [{{tcp_config, [{{ip, "127.0.0.1"}}, {{port, {management}}}]}}]}},
  {{rabbitmq_prometheus, [{{tcp_config, [{{ip, "127.0.0.1"}}, {{port, {prometheus}}}]}}]}},
  {{ra, [{{wal_max_size_bytes, 67108864}}]}}
@@ -51,7 +52,8 @@ class User(msgspec.Struct, frozen=True):
 class RabbitServer(Server):
     """A RabbitMQ node with a vhost, its users and an Erlang port mapper of its own, all on 127.0.0.1.
 
-    `admin` may do all there is; `users` are added to it when the data is new. There is no guest.
+    `admin` may do all there is; `users` are added to it when the data is new. There is no guest. With `joins` it is a
+    further node of that one's cluster: same users and mapper; that one must have been started, and outlive it.
     """
 
     kind = "rabbit"
@@ -65,17 +67,24 @@ class RabbitServer(Server):
         keep: bool | None = None,
         vhost: str = "caravan",
         users: Sequence[User] = (),
+        joins: "RabbitServer | None" = None,
     ) -> None:
         super().__init__(folder, keep=keep)
-        self.vhost = vhost
+        self.vhost, self.joins = vhost, joins
         self.users = (User("admin", tags="administrator"), *users)
+        self.mates: list[RabbitServer] = []
+        if joins is not None:
+            joins.mates.append(self)
+            self.state.ports["epmd"], self.state.secrets = joins.state.ports["epmd"], joins.state.secrets
         self._http = requests.Session()
         self._http.trust_env = False  # a proxy has no business between us and 127.0.0.1
 
     def amqp_url(self, user: str = "admin", vhost: str | None = None) -> str:
-        """Where clients connect, with this user's name and password, to the given or the node's own vhost."""
+        """Where clients connect, with this user's name and password, to the given or the node's own vhost. Names the
+        nodes that joined this one, too."""
+        hosts = ",".join(f"127.0.0.1:{node.port}" for node in (self, *self.mates))
         place = quote(self.vhost if vhost is None else vhost, safe="")
-        return f"amqp://{quote(user)}:{self._secret(user)}@127.0.0.1:{self.port}/{place}"
+        return f"amqp://{quote(user)}:{self._secret(user)}@{hosts}/{place}"
 
     @property
     def management_url(self) -> str:
@@ -144,24 +153,31 @@ class RabbitServer(Server):
         answer = self._http.get(f"{self.management_url}/api/health/checks/alarms", timeout=30)  # 503 when any is
         return {alarm["resource"].split()[0] for alarm in answer.json().get("alarms", [])}  # "disk space"
 
+    def crash(self) -> None:
+        """kill -9 of the node alone: where it is one of several, the others still find each other."""
+        self._kill(self.kind)
+
     def kill9(self) -> None:
         """Crash: kill -9 of the node; the data stays as it lies."""
         super().kill9()
         self._http.close()
 
     @property
-    def _node(self) -> str:
+    def node(self) -> str:
+        """Its name among the nodes of a cluster."""
         return f"caravan-{hashlib.sha256(str(self.folder).encode()).hexdigest()[:8]}@localhost"
 
     def _launch(self) -> None:
         self._own(self.folder)
         self._write("enabled_plugins", f"[{','.join(_PLUGINS)}].\n")
         self._write(".erlang.cookie", self._secret("cookie"), mode=0o400)
+        peers = f"'{self.joins.node}'" if self.joins else ""
         definitions = self._write("definitions.json", msgspec.json.encode(self._definitions()).decode())
-        self._write("advanced.config", _CONFIG.format(definitions=definitions, **self.state.ports))
+        self._write("advanced.config", _CONFIG.format(definitions=definitions, peers=peers, **self.state.ports))
         # The mapper is started by us and in the foreground: the one that Erlang would start for itself
         # turns into a daemon and outlives the node.
-        if "epmd" not in self.state.processes or not self.state.processes["epmd"].alive:
+        mapper = (self.joins or self).state.processes.get("epmd")
+        if mapper is None or not mapper.alive:
             self._spawn("epmd", ["epmd", "-port", str(self.state.ports["epmd"]), "-address", "127.0.0.1"])
             self._await_port("epmd")
         server = find("rabbit") / "rabbitmq-server"
@@ -173,7 +189,7 @@ class RabbitServer(Server):
     def _environment(self) -> dict[str, str]:
         return super()._environment() | {
             "ERL_EPMD_PORT": str(self.state.ports["epmd"]),
-            "RABBITMQ_NODENAME": self._node,
+            "RABBITMQ_NODENAME": self.node,
             "RABBITMQ_DIST_PORT": str(self.state.ports["distribution"]),
             "RABBITMQ_MNESIA_BASE": str(self.folder / "data"),
             "RABBITMQ_LOG_BASE": str(self.folder / "log"),

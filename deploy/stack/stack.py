@@ -59,7 +59,8 @@ class Stack:
     """See the package. `home`: where all data and logs are, a temporary folder if None; `keep` it at the end or not
     (by default a named folder is kept). `scale`: numbers of worker processes (``order=2``) or, with ``-web``, of
     gunicorn's workers, by service. `shards`: the least number for each service, to which its workers can grow while it
-    runs. `durable=False` is for tests: faster, and safe against all but a power cut.
+    runs. `brokers`: nodes of RabbitMQ, one cluster. `durable=False` is for tests: faster, and safe against all but a
+    power cut.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Stack:
         scale: Mapping[str, int] | None = None,
         keep: bool | None = None,
         shards: int = 1,
+        brokers: int = 1,
         durable: bool = True,
         members: Sequence[Member] = FLEET,
     ) -> None:
@@ -77,7 +79,7 @@ class Stack:
         self.keep = home is not None if keep is None else keep
         self.home = (home or Path(tempfile.mkdtemp(prefix="caravan-stack-"))).absolute()
         self.members, self.scale, self.durable, self.port = tuple(members), dict(scale or {}), durable, port
-        self.shards = shards
+        self.shards, self.brokers = shards, brokers
         self.jobs: dict[str, Job] = {}
         self.stores: dict[str, Database] = {}
         self.timings: dict[str, float] = {}
@@ -237,7 +239,9 @@ class Stack:
                 self._mind(server)
             self._open_stores()
             broker.result()
-            self._mind(rabbit)
+            start_all(*rabbit.mates)
+            for server in (rabbit, *rabbit.mates):
+                self._mind(server)
         with self._timed("processes"):
             for job in self.jobs.values():
                 self._launch(job)
@@ -256,9 +260,13 @@ class Stack:
         self.kept.spread(self.members, self.scale, self.shards)
         self._settled.clear()
         self.postgres = PostgresServer(self.home / "postgres", keep=self.keep, fsync=self.durable)
-        self.rabbit = RabbitServer(self.home / "rabbit", keep=self.keep, users=stores.broker_users(self.members))
+        users = stores.broker_users(self.members)
+        self.rabbit = RabbitServer(self.home / "rabbit", keep=self.keep, users=users)
+        names = [f"rabbit-{number}" for number in range(2, self.brokers + 1)]
+        mates = {name: RabbitServer(self.home / name, keep=self.keep, users=users, joins=self.rabbit) for name in names}
         self.nginx = NginxServer(self.home / "nginx", keep=self.keep)
         self.servers: dict[str, Server] = {"postgres": self.postgres, "rabbit": self.rabbit, "nginx": self.nginx}
+        self.servers |= mates
         for server in self.servers.values():
             server.folder.mkdir(exist_ok=True)  # it keeps its passwords there, which we need before it starts
         if self.port:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from itertools import cycle
 from random import uniform
 from typing import Any
 
 import pika
 
-from shared.messaging.rabbit.topology import parameters
+from shared.messaging.rabbit.topology import nodes
 from shared.telemetry import logs
 
 MAX_PAUSE = 10.0
 
 
 class Link:
-    """`opened(connection)`, `lost(why)` and whatever is passed to `call` run on the link's thread.
+    """`url` names one node or several of a cluster (see `nodes`): each attempt is at the next of them.
+
+    `opened(connection)`, `lost(why)` and whatever is passed to `call` run on the link's thread.
 
     `prepare` runs there before each attempt to connect and may raise: then the attempt has failed. What loses the
     connection is never raised to anybody; it is logged once, and the link tries again with a growing pause.
@@ -32,7 +35,10 @@ class Link:
         blocked: Callable[[bool], None] = lambda _blocked: None,
         prepare: Callable[[], None] = lambda: None,
     ) -> None:
-        self.parameters, self.name = parameters(url, name), name
+        found = nodes(url, name)
+        credentials: Any = found[0].credentials
+        self.user, self.name = str(credentials.username), name
+        self._nodes = cycle(found)
         self._opened, self._lost, self._blocked, self._prepare = opened, lost, blocked, prepare
         self._lock = threading.Lock()
         self._connection: Any = None
@@ -94,7 +100,7 @@ class Link:
     def _serve(self) -> None:
         """One connection, from its first byte to its last."""
         connection = pika.SelectConnection(
-            self.parameters,
+            next(self._nodes),
             on_open_callback=self._on_open,
             on_open_error_callback=self._on_end,
             on_close_callback=self._on_end,

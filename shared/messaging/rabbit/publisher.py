@@ -81,8 +81,7 @@ class RabbitPublisher:
             url, f"{service} relay", opened=self._opened, lost=self._lost, blocked=self._set_blocked, prepare=prepare
         )
         # The broker refuses a user id that is not the connection's own, so it is said only where the URL names one.
-        credentials: Any = self._link.parameters.credentials
-        self._user = str(credentials.username) if "@" in url else None
+        self._user = self._link.user if "@" in url else None
         self._lock = threading.Lock()
         self._channel: Any = None
         self._tag = 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from random import shuffle
 from typing import Any
 
 import pika
@@ -46,8 +47,18 @@ def queue_arguments(service: str) -> dict[str, Any]:
     }
 
 
-def parameters(url: str, name: str) -> pika.URLParameters:
-    """Connection parameters; the virtual host and the user are the URL's. `name` shows in the broker's lists."""
+def nodes(url: str, name: str) -> list[pika.URLParameters]:
+    """Connection parameters of each node that the URL names (``amqp://user:password@one:5672,two:5672/vhost``), in an
+    order drawn by lot, so that clients spread. `name` shows in the broker's lists."""
+    scheme, _, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    user, at, hosts = authority.rpartition("@")
+    found = [_parameters(f"{scheme}://{user}{at}{host}{slash}{path}", name) for host in hosts.split(",")]
+    shuffle(found)
+    return found
+
+
+def _parameters(url: str, name: str) -> pika.URLParameters:
     found = pika.URLParameters(url)
     found.heartbeat = HEARTBEAT
     found.blocked_connection_timeout = 30
@@ -61,7 +72,7 @@ def parameters(url: str, name: str) -> pika.URLParameters:
 @contextmanager
 def channel(url: str, name: str) -> Iterator[BlockingChannel]:
     """A channel of a short-lived connection. Raises pika's AMQPError when the broker is away or refuses."""
-    connection = pika.BlockingConnection(parameters(url, name))
+    connection = pika.BlockingConnection(nodes(url, name))
     try:
         yield connection.channel()
     finally:

@@ -1,6 +1,7 @@
 """What only a real broker can do to us: stop, die, refuse, return, and lie about who speaks."""
 
 import json
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,11 +9,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from deploy.servers import RabbitServer
+from deploy.servers import RabbitServer, free_port
 from deploy.servers.rabbit import User
 from shared.kernel.ids import new_id
 from shared.messaging.rabbit import declare, dlq_name, queue_name
-from shared.messaging.rabbit.topology import DLX, EVENTS, channel, inbox_exchange, queue_arguments
+from shared.messaging.rabbit.link import Link
+from shared.messaging.rabbit.topology import DLX, EVENTS, channel, inbox_exchange, nodes, queue_arguments
 from shared.storage.types import event_log, outbox
 from shared.testing.toys import suspended
 from shared.testing.worlds import RabbitWorld, World, eventually, make_node
@@ -272,3 +274,17 @@ def test_an_order_of_facts_holds_over_four_shards(rabbit_url: str, two_databases
     world.settle()
     assert_in_order(world, 100)
     world.close()
+
+
+# ------------------------------------------------------------------------------------------------ several nodes
+def test_a_client_goes_on_to_the_next_node_when_one_does_not_answer(rabbit_url: str) -> None:
+    """Whichever of them it draws first."""
+    several = rabbit_url.replace("@", f"@127.0.0.1:{free_port()},127.0.0.1:{free_port()},")
+    assert {found.port for found in nodes(several, "x")} > {found.port for found in nodes(rabbit_url, "x")}
+    opened = threading.Event()
+    link = Link(several, "traveller", opened=lambda _connection: opened.set(), lost=lambda _why: None)
+    link.start()
+    assert opened.wait(30)
+    link.close()
+    with channel(several, "another") as on:
+        assert on.is_open
