@@ -40,6 +40,7 @@ def test_a_lost_answer_is_given_again(stage):
     [
         ({"password": "short"}, "weak_password", "password"),
         ({"password": "P@ssw0rd"}, "weak_password", "password"),
+        ({"password": "NewCastle"}, "weak_password", "password"),  # of the long list
         ({"password": "aaaaaaaaaaaa"}, "weak_password", "password"),
         ({"password": "LI.LEI@caravan.example"}, "weak_password", "password"),
         ({"password": "x1y2z3" * 40}, "weak_password", "password"),

@@ -10,6 +10,7 @@ import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -24,7 +25,7 @@ PATIENCE_SECONDS = 10.0
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 _turn = threading.BoundedSemaphore(AT_ONCE)
 
-# What every list of leaked passwords begins with, as far as it has eight characters.
+# What this shop and its country would try first, before the general list.
 _WORST = """
 12345678 123456789 1234567890 0123456789 87654321 987654321 11111111 00000000 88888888 66666666
 123123123 12341234 11223344 1q2w3e4r 1q2w3e4r5t 1qaz2wsx 1qaz2wsx3edc q1w2e3r4 qwertyui qwertyuiop
@@ -35,7 +36,10 @@ welcome1 welcome123 admin123 administrator changeme changeme123 starwars compute
 michelle jennifer samsung1 liverpool charlie1 dragon123 monkey123 shadow123 master123 5201314520
 5201314a woaini1314 woaini520 wang1234 zhang123 caravan123 caravan1
 """
-_WEAK = frozenset(_WORST.split())
+_COMMON = Path(__file__).with_name("common.txt")
+_WEAK = frozenset(
+    [*_WORST.split(), *(line for line in _COMMON.read_text("ascii").splitlines() if not line.startswith("#"))]
+)
 
 
 class WeakPassword(Invalid):
