@@ -260,6 +260,27 @@ def test_an_answer_that_got_lost_is_asked_for_and_not_repeated(market):
     assert shown["status"] == "PENDING"
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        None,
+        [],
+        "paid",
+        {"id": 7, "status": "paid"},
+        {"id": "ch_1", "merchant_reference": "x", "idempotency_key": "y", "status": "rich", "captures": []},
+    ],
+)
+def test_an_answer_of_another_shape_is_not_believed_and_asked_for_again(small, monkeypatch, said):
+    group_no = small.request(12900)
+    with monkeypatch.context() as lying:
+        lying.setattr(small.provider.line, "call", lambda *given, **more: (201, said))
+        assert small.open(group_no, 12900).json["status"] == "opening"
+    assert not small.said(PaymentConfirmed)
+    small.hurry()
+    assert small.payment(group_no).status == "PENDING"
+    assert len(small.provider.charges()) == 1
+
+
 @pytest.mark.parametrize("fault", ["garbage", "error_before"])
 def test_a_channel_that_stammers_is_asked_again_under_the_same_key(small, fault):
     group_no = small.request(12900)
