@@ -26,7 +26,7 @@ from deploy.servers import ServerError, free_port, wait_until
 from shared.storage.database import Database
 
 FILES = ("docker-compose.yml", "deploy/containers/sandbox.yml", "deploy/containers/proof.yml")
-OPEN_SECONDS = 60.0
+OPEN_SECONDS = 120.0
 DESKS = ("provider", "carrier")
 EMAIL, PASSWORD_VARIABLE = "operator@caravan.example", "CARAVAN_OPERATOR_PASSWORD"  # noqa: S105  (a name)
 
@@ -119,19 +119,21 @@ class Containers:
             self.engine.docker("exec", container, "sh", "-c", "kill -9 -1")
 
     def up(self, *arguments: str) -> None:
-        """Start what does not run, in order, and return when the gateway is open."""
+        """Start what does not run, in order, and return when the gateway, the provider and the carrier answer."""
         try:
             self.compose("up", "--detach", "--no-build", *arguments)
         except EngineError as error:
             raise EngineError(f"{error}\n{self._ailing()}") from error
         try:
-            wait_until(self._is_open, OPEN_SECONDS, "the gateway does not answer")
+            wait_until(self._is_open, OPEN_SECONDS, "the gateway, the provider or the carrier does not answer")
         except ServerError as error:
             raise EngineError(f"{error}\n{self._ailing()}") from error
 
     def _is_open(self) -> bool:
+        # The desks start after the gateway, so compose has not waited for them.
+        asked = (f"{self.url}/v1/shops", f"{self.provider_url}/health", f"{self.carrier_url}/health")
         with contextlib.suppress(requests.RequestException):
-            return requests.get(f"{self.url}/v1/shops", timeout=5).status_code < 500
+            return all(requests.get(url, timeout=5).status_code < 500 for url in asked)
         return False
 
     def _ailing(self) -> str:
