@@ -74,7 +74,7 @@ tapes: $(SETUP)     ## record the golden tapes anew; read the diff before you co
 	@$(PY) -m pytest -q tests/journeys tests/replay --record-tapes
 
 fuzz: $(SETUP)      ## invent 200 requests for each operation instead of 20
-	@$(PY) -m pytest -q tests/doors/test_fuzz.py --fuzz-examples 200 --timeout 3600
+	@$(PY) -m pytest -q tests/doors/test_fuzz.py --fuzz-examples 200
 
 bench: servers      ## measure, as ratios within one run
 	@$(PY) -m benchmarks

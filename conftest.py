@@ -63,6 +63,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)  # before -m "not servers" makes its choice
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
+        if item.get_closest_marker("fuzz") is not None:
+            item.add_marker(pytest.mark.timeout(45 * item.config.getoption("--fuzz-examples")))
         if {"postgres_server", "rabbit_server"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("servers")
         if item.get_closest_marker("xdist_group") is None:

@@ -14,7 +14,7 @@ from tests.doors import fuzzing
 from tests.doors.house import House
 from tests.doors.seeds import sow
 
-pytestmark = [pytest.mark.xdist_group("doors"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.xdist_group("doors"), pytest.mark.fuzz]
 
 
 @pytest.fixture
