@@ -76,7 +76,7 @@ FLEET: tuple[Member, ...] = (
     Member(0, "account", vault="owner"),
     Member(1, "catalog"),
     Member(2, "order", vault="reader", database="orders", web_workers=2, live=True),  # ORDER is a word of SQL
-    Member(3, "payment"),
+    Member(3, "payment", vault="reader"),
     Member(4, "inventory"),
     Member(5, "shipping", vault="reader"),
     Member(6, "support", vault="reader"),

@@ -7,7 +7,7 @@ from typing import Any
 from flask import request
 
 from services.payment import gateways, queries, schemas
-from services.payment.commands import holding, paying, refunding
+from services.payment.commands import holding, paying, payouts, refunding
 from services.payment.commands.calls import calls
 from services.payment.domain.refusals import NoSuchBalance, NoSuchChannel, UnknownChannel
 from shared.kernel import clock
@@ -126,6 +126,34 @@ def get_balance(reading: Reading, who: Principal) -> View:
 def get_balance_entries(reading: Reading, who: Principal, query: View) -> View:
     """Every movement of one's own shop's balance, latest first."""
     return queries.entries(reading, _shop(who), **query)
+
+
+@door.put("/payout-account", who={SELLER}, body=schemas.PayoutAccount, answer=schemas.PayoutAccountView)
+def put_payout_account(tx: UnitOfWork, who: Principal, body: View) -> View:
+    """The bank account one's own shop is paid to from now on."""
+    payouts.keep_account(tx, who.account_id, _shop(who), **body)
+    return {"currency": body["currency"], "ending": body["number"][-4:]}
+
+
+@door.post(
+    "/payouts", who={SELLER}, body=schemas.AskPayout, answer=schemas.PayoutView, status=201, key="required"
+)  # fmt: skip
+def post_payout(tx: UnitOfWork, who: Principal, body: View) -> Any:
+    """Pay so much of one's own shop's balance out to its bank account."""
+    payout = payouts.request(tx, _shop(who), **body)
+    return queries.payout_view(payout), {"Location": f"/v1/payouts/{payout.payout_id}"}
+
+
+@door.get("/payouts", who={SELLER, OPERATOR}, query=schemas.PayoutQuery, answer=schemas.PayoutsView)
+def get_payouts(reading: Reading, who: Principal, query: View) -> View:
+    """One's own shop's payouts, or for operators all, latest first."""
+    return queries.payouts(reading, who, **query)
+
+
+@door.get("/payouts/<payout_id>", who={SELLER, OPERATOR}, answer=schemas.PayoutView)
+def get_payout(reading: Reading, who: Principal, payout_id: str) -> View:
+    """What became of a payout."""
+    return queries.payout(reading, who, payout_id)
 
 
 @door.get("/ledger/trial-balance", who={OPERATOR}, answer=schemas.TrialBalanceView)

@@ -16,7 +16,8 @@ from urllib.parse import quote
 import msgspec
 
 from services.payment.domain.model import Charge, Display, Money, Refused, SentBack
-from services.payment.domain.refusals import UnknownChannel
+from services.payment.domain.payouts import PaidOut
+from services.payment.domain.refusals import PayoutsNotOffered, UnknownChannel
 from shared.contracts.lines import Currency, PaidMethod
 from shared.kernel.errors import BadRequest, OutsideUnavailable
 from shared.storage.unit_of_work import Node
@@ -33,13 +34,15 @@ class UnreadableCallback(BadRequest):
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """A verified callback: the true state of one attempt or one refund. Neither: nothing that concerns us."""
+    """A verified callback: the true state of one attempt, refund or payout. None: nothing that concerns us."""
 
     event_id: str
     payment_id: str = ""
     charge: Charge | None = None
     refund_id: str = ""
     refund: SentBack | None = None
+    payout_id: str = ""
+    payout: PaidOut | None = None
 
 
 class Channel(Protocol):
@@ -66,6 +69,12 @@ class Channel(Protocol):
     def query_refund(self, refund_id: str) -> list[SentBack]:
         """Every try of this refund, oldest first."""
 
+    def pay_out(self, key: str, wish: Mapping[str, Any]) -> PaidOut | Refused:
+        """Send a shop its money. `wish`: merchant_reference, amount, currency, account (holder, bank, number)."""
+
+    def query_payout(self, payout_id: str) -> PaidOut | None:
+        """What became of this payout; None when the channel never heard of it."""
+
     def read(self, headers: Mapping[str, str], body: bytes) -> Notice:
         """Verify and read a callback. Raises BadSignature, UnreadableCallback."""
 
@@ -84,6 +93,14 @@ def channel(node: Node, name: str) -> Channel:
     if found is None:
         raise UnknownChannel(field="channel", channels=sorted(channels(node)))
     return found
+
+
+def paying_out(node: Node) -> str:
+    """The channel that pays shops out: the first by name. Raises PayoutsNotOffered."""
+    name = min(channels(node), default=None)
+    if name is None:
+        raise PayoutsNotOffered()
+    return name
 
 
 def instrument(node: Node, name: str, method: PaidMethod, wanted: str | None) -> str:
@@ -133,6 +150,20 @@ class _Refund(msgspec.Struct):
         return SentBack(self.idempotency_key, self.status, self.failure_code or "")
 
 
+class _Payout(msgspec.Struct):
+    merchant_reference: str
+    status: Literal["succeeded", "failed", "pending"]
+    bank_ref: str | None = None
+    failure_code: str | None = None
+
+    def told(self) -> PaidOut:
+        return PaidOut(self.status, self.bank_ref or "", self.failure_code or "")
+
+
+class _Payouts(msgspec.Struct):
+    items: list[_Payout]
+
+
 class _Charges(msgspec.Struct):
     items: list[_Charge]
 
@@ -148,7 +179,7 @@ class _Callback(msgspec.Struct):
 
 
 # msgspec learns a type when it first meets it, and two threads that do so at once crash the process: so, here.
-for _shape in (_Charges, _Refunds, _Callback):
+for _shape in (_Charges, _Refunds, _Payouts, _Callback):
     msgspec.json.Decoder(_shape)
 
 
@@ -191,6 +222,16 @@ class SandboxChannel:
             raise OutsideUnavailable(f"the sandbox will not say what became of {refund_id}: {answer.code}")
         return [one.told() for one in answer.items]
 
+    def pay_out(self, key: str, wish: Mapping[str, Any]) -> PaidOut | Refused:
+        answer = self._ask("POST", "/v1/payouts", _Payout, dict(wish), key=key)
+        return answer if isinstance(answer, Refused) else answer.told()
+
+    def query_payout(self, payout_id: str) -> PaidOut | None:
+        answer = self._ask("GET", "/v1/payouts", _Payouts, query={"merchant_reference": payout_id})
+        if isinstance(answer, Refused):
+            raise OutsideUnavailable(f"the sandbox will not say what became of {payout_id}: {answer.code}")
+        return answer.items[0].told() if answer.items else None
+
     def read(self, headers: Mapping[str, str], body: bytes) -> Notice:
         event_id = signatures.verify(self.secret, headers, body)
         try:
@@ -206,6 +247,9 @@ class SandboxChannel:
                     refund_id=refund.refund_reference,
                     refund=refund.told(),
                 )
+            if callback.type.startswith("payout."):
+                payout = msgspec.json.decode(callback.data, type=_Payout)
+                return Notice(event_id, payout_id=payout.merchant_reference, payout=payout.told())
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise UnreadableCallback() from error
         return Notice(event_id)

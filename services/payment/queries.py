@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from services.payment import store
 from services.payment.domain import books
 from services.payment.domain.model import Attempt, Payment, Refund, Split
-from services.payment.domain.refusals import NoSuchAssessment, NoSuchEscrow, NoSuchPayment
+from services.payment.domain.payouts import Payout
+from services.payment.domain.refusals import NoSuchAssessment, NoSuchEscrow, NoSuchPayment, NoSuchPayout
 from services.payment.domain.risk import RULES
 from shared.web.auth import OPERATOR, Principal
 from shared.web.door import Reading, page
@@ -200,6 +201,32 @@ def entries(reading: Reading, seller_id: str, limit: int, cursor: int | None) ->
         wanted = wanted.where(entry.id < cursor)
     rows = [dict(row._mapping) for row in reading.execute(wanted)]
     return page(rows, limit, lambda row: str(row["entry_id"]))
+
+
+def payouts(reading: Reading, who: Principal, limit: int, cursor: str | None) -> View:
+    """One's own shop's payouts, or for operators all, latest first."""
+    table = store.payouts.table
+    wanted = sa.select(table.c.body).order_by(table.c.payout_id.desc()).limit(limit + 1)
+    if not who.has(OPERATOR):
+        wanted = wanted.where(table.c.seller_id == who.seller_id)
+    if cursor is not None:
+        wanted = wanted.where(table.c.payout_id < cursor)
+    found = [payout_view(store.payouts.decode(row.body)) for row in reading.execute(wanted)]
+    return page(found, limit, lambda view: str(view["payout_id"]))
+
+
+def payout(reading: Reading, who: Principal, payout_id: str) -> View:
+    """One payout, for its shop and operators. Raises NoSuchPayout."""
+    found = store.payouts.peek(reading.connection, payout_id)
+    if not who.has(OPERATOR) and found.seller_id != who.seller_id:
+        raise NoSuchPayout()
+    return payout_view(found)
+
+
+def payout_view(one: Payout) -> View:
+    """A payout as people see it."""
+    names = ("payout_id", "seller_id", "amount", "currency", "state", "requested_at", "ended_at")
+    return {name: getattr(one, name) for name in names} | {"code": one.code or None, "bank_ref": one.bank_ref or None}
 
 
 def trial_balance(reading: Reading) -> View:

@@ -13,6 +13,8 @@ LARGEST = 10**12
 CURRENCY = validate.Regexp(r"^[A-Z]{3}\Z", error="an ISO 4217 code such as CNY")
 WORD = validate.Regexp(r"^[\x21-\x7e]{1,64}\Z", error="1 to 64 visible ASCII characters")
 
+LINE = validate.Regexp(r"^[^\x00-\x1f\x7f]{1,120}\Z", error="1 to 120 characters in one line")
+
 
 def money(**options: Any) -> fields.Integer:
     return fields.Integer(strict=True, validate=validate.Range(0, LARGEST), **options)
@@ -188,6 +190,59 @@ class RefundView(View):
 
 class RefundsView(View):
     items = fields.List(fields.Nested(RefundView), required=True)
+    next = fields.String(allow_none=True)
+
+
+# -------------------------------------------------------------------------------------------------- payouts
+class PayoutAccount(Schema):
+    """The bank account a shop is paid to; kept sealed."""
+
+    currency = fields.String(required=True, validate=CURRENCY, metadata={"examples": ["CNY"]})
+    holder = fields.String(required=True, validate=LINE, metadata={"examples": ["Tea House Ltd"]})
+    bank = fields.String(required=True, validate=LINE, metadata={"examples": ["Bank of Examples"]})
+    number = fields.String(
+        required=True, metadata={"examples": ["GB00EXAM00000000"]},
+        validate=validate.Regexp(r"^[A-Z0-9]{8,34}\Z", error="8 to 34 capital letters and digits, such as an IBAN"),
+    )  # fmt: skip
+
+
+class PayoutAccountView(View):
+    """Nobody is shown more of the account than its end."""
+
+    currency = fields.String(required=True)
+    ending = fields.String(required=True, metadata={"description": "the last four characters of its number"})
+
+
+class AskPayout(Schema):
+    """So much of the shop's balance."""
+
+    amount = fields.Integer(
+        strict=True, required=True, validate=validate.Range(1, LARGEST), metadata={"examples": [100]}
+    )  # fmt: skip
+    currency = fields.String(required=True, validate=CURRENCY, metadata={"examples": ["CNY"]})
+
+
+class PayoutQuery(Schema):
+    limit = fields.Integer(load_default=20, validate=validate.Range(1, 100))
+    cursor = fields.String(load_default=None, validate=validate.Length(max=64))
+
+
+class PayoutView(View):
+    """`state`: REQUESTED, COMPLETED, or FAILED with the money back in the balance."""
+
+    payout_id = fields.String(required=True)
+    seller_id = fields.String(required=True)
+    amount = fields.Integer(required=True)
+    currency = fields.String(required=True)
+    state = fields.String(required=True)
+    code = fields.String(allow_none=True, metadata={"description": "why it failed"})
+    bank_ref = fields.String(allow_none=True, metadata={"description": "what the bank calls it"})
+    requested_at = fields.AwareDateTime(required=True)
+    ended_at = fields.AwareDateTime(allow_none=True)
+
+
+class PayoutsView(View):
+    items = fields.List(fields.Nested(PayoutView), required=True)
     next = fields.String(allow_none=True)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.payment import store
-from services.payment.commands import holding
+from services.payment.commands import holding, payouts
 from services.payment.commands.carrying import carry_out
 from services.payment.domain import paying, refunding
 from services.payment.domain.model import Payment
@@ -38,6 +38,12 @@ def release_funds(tx: UnitOfWork, payment_id: str) -> None:
 def settle_cash(tx: UnitOfWork, payment_id: str) -> None:
     """Two days since a receipt, and not all of the cash was told of."""
     holding.settle_cash(tx, _fired(tx, payment_id, "settle_cash"))
+
+
+@due(payouts.TIMER, lock=store.payouts.lock)
+def ask_about_the_payout(tx: UnitOfWork, payout_id: str) -> None:
+    """No callback came: ask what became of a pending payout."""
+    payouts.poll(tx, payout_id)
 
 
 def _fired(tx: UnitOfWork, payment_id: str, name: str) -> Payment:

@@ -205,6 +205,35 @@ class RefundFailed(Fact, about="refund/refund_id", key="group_no"):
     case_id: str | None = None
 
 
+class SellerPayoutRequested(Fact, about="payout/payout_id", key="seller_id"):
+    """A shop wants its money: it has left the shop's balance and is on its way to the shop's bank account."""
+
+    payout_id: str
+    seller_id: str
+    amount: Amount
+    currency: Currency
+
+
+class SellerPayoutCompleted(Fact, about="payout/payout_id", key="seller_id"):
+    """The money was paid to the shop's bank account; `bank_ref` is what the bank calls it."""
+
+    payout_id: str
+    seller_id: str
+    amount: Amount
+    currency: Currency
+    bank_ref: str
+
+
+class SellerPayoutFailed(Fact, about="payout/payout_id", key="seller_id"):
+    """The money could not be paid out and is in the shop's balance again; nobody tries it again unasked."""
+
+    payout_id: str
+    seller_id: str
+    amount: Amount
+    currency: Currency
+    code: str
+
+
 class CashReconciled(Fact, about="cash_statement/statement_id", key="carrier"):
     """A carrier's remittance was compared with the cash it collected: difference = remitted - expected."""
 

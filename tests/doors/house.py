@@ -40,6 +40,7 @@ class Family:
         shop.list_goods(staff, self.seller, [shop.simple_product(self.sku)], {self.warehouse_id: 10_000})
         self.branch_id = self.seller.open_warehouse(f"Branch {self.mark}", "CN-ZJ")
         self.transfer_id = self.send_to_branch()
+        self.payout_id = ""
         self.draft: str = self.seller.do("POST", "/v1/products", shop.simple_product(f"{self.mark}-draft"))[
             "product_id"
         ]
@@ -51,6 +52,12 @@ class Family:
         ends = {"from_warehouse_id": self.warehouse_id, "to_warehouse_id": self.branch_id}
         sent = self.seller.do("POST", "/v1/transfers", ends | {"lines": [{"sku": self.sku, "qty": 1}]})
         return str(sent["transfer_id"])
+
+    def ask_for_payout(self) -> str:
+        """The least there is, to an account of the shop's."""
+        account = {"currency": "CNY", "holder": f"Tea {self.mark}", "bank": "Bank of Tea", "number": "CN00TEA0001234"}
+        self.seller.do("PUT", "/v1/payout-account", account)
+        return str(self.seller.do("POST", "/v1/payouts", {"amount": 100, "currency": "CNY"})["payout_id"])
 
     def place(self, **wish: Any) -> tuple[str, str]:
         """``(group_no, order_no)``; the shop looks at every order before it goes on."""
@@ -90,6 +97,7 @@ class House:
         self._own("sku", SELLERS, [[one.sku] for one in self.families])
         self._own("warehouse_id", SELLERS, [[one.warehouse_id] for one in self.families])
         self._own("transfer_id", SELLERS, [[one.transfer_id] for one in self.families])
+        self._own("payout_id", SELLERS, [[one.payout_id] for one in self.families])
         for name in ("order_no", "group_no", "payment_id", "shipment_id", "refund_id"):
             owners = BUYERS if name in ("group_no", "payment_id", "refund_id") else None
             self._own(name, owners, self.traded[name])
@@ -121,6 +129,9 @@ class House:
             one.buyer.confirm_receipt(placed[1][1])
             self.bring_back(one, placed[2][1])
         self.platform.advance(hours=2)  # the seller has the money
+        for one in self.families:
+            one.payout_id = one.ask_for_payout()
+        settle()
         parcels = [
             [one.seller.shipments(placed[number][1])[0]["shipment_id"] for number in (2, 1)]
             for one, placed in zip(self.families, groups, strict=True)

@@ -7,12 +7,14 @@ Each call resumes after a crash or an unknown outcome with the key it had: it as
 from __future__ import annotations
 
 from services.payment import gateways, store
-from services.payment.commands import paying
+from services.payment.commands import paying, payouts
 from services.payment.domain.model import Charge, Refused, SentBack
+from services.payment.domain.payouts import PaidOut
 from services.payment.domain.refusals import UnknownChannel
 from shared.kernel.errors import OutsideUnavailable
 from shared.messaging.subscriptions import Intent, Intents
 from shared.storage.unit_of_work import Node, UnitOfWork
+from shared.storage.vault import Erased
 
 calls = Intents()
 
@@ -25,6 +27,11 @@ def note_attempt(tx: UnitOfWork, intent: Intent, answer: Charge | Refused) -> No
 def note_refund(tx: UnitOfWork, intent: Intent, answers: list[SentBack]) -> None:
     """The channel answered about a refund."""
     paying.note_refund(tx, intent.data["payment_id"], intent.data["refund_id"], answers)
+
+
+def note_payout(tx: UnitOfWork, intent: Intent, answer: PaidOut | Refused) -> None:
+    """The channel answered about a payout."""
+    payouts.note(tx, intent.data["payout_id"], answer)
 
 
 @calls("open_attempt", settle=note_attempt)
@@ -77,6 +84,33 @@ def send_refund(node: Node, intent: Intent) -> list[SentBack]:
 def query_refund(node: Node, intent: Intent) -> list[SentBack]:
     """Ask what became of a refund that was pending."""
     return _channel(node, intent).query_refund(intent.data["refund_id"])
+
+
+@calls("send_payout", settle=note_payout)
+def send_payout(node: Node, intent: Intent) -> PaidOut | Refused:
+    """Send the money, unless an earlier try of this payout arrived; not if its payee's data were erased."""
+    channel, payout_id = _channel(node, intent), intent.data["payout_id"]
+    if intent.attempts > 1:
+        known = channel.query_payout(payout_id)
+        if known is not None:
+            return known
+    with node.database.read() as connection:
+        payout = store.payouts.peek(connection, payout_id)
+    try:
+        account = node.vault.open(payout.details, payouts.FIELD)
+    except Erased:
+        return Refused("account_erased")
+    wish = {"merchant_reference": payout_id, "amount": payout.amount, "currency": payout.currency}
+    return channel.pay_out(payout_id, wish | {"account": account})
+
+
+@calls("query_payout", settle=note_payout)
+def query_payout(node: Node, intent: Intent) -> PaidOut | Refused:
+    """Ask what became of a payout that was pending."""
+    known = _channel(node, intent).query_payout(intent.data["payout_id"])
+    if known is None:
+        raise OutsideUnavailable(f"{intent.key} is not known to its channel")
+    return known
 
 
 def _state(channel: gateways.Channel, intent: Intent) -> Charge:

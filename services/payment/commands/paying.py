@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from services.payment import gateways, store
+from services.payment.commands import payouts
 from services.payment.commands.carrying import add, carry_out
 from services.payment.domain import paying, refunding
 from services.payment.domain.model import Attempt, Charge, Payment, Refused, SentBack, Split, online_id
-from services.payment.domain.refusals import NoSuchPayment
+from services.payment.domain.refusals import NoSuchPayment, NoSuchPayout
 from shared.contracts.lines import PaidMethod
 from shared.contracts.order import OrderPaymentRequested
 from shared.kernel.errors import TooEarly
@@ -66,9 +67,18 @@ def observe(tx: UnitOfWork, payment_id: str, attempt_no: int, answer: Charge | R
 
 
 def take_callback(tx: UnitOfWork, channel: str, notice: gateways.Notice) -> bool:
-    """The effect of a verified callback, once per event id. Answers whether it was new. Raises NoSuchPayment."""
+    """The effect of a verified callback, once per event id. Answers whether it was new.
+
+    Raises NoSuchPayment, NoSuchPayout.
+    """
     if not store.claim_callback(tx, channel, notice.event_id):
         return False
+    if notice.payout is not None:
+        tx.rejoin("payout", notice.payout_id)
+        if store.payouts.get(tx, notice.payout_id).channel != channel:
+            raise NoSuchPayout()
+        payouts.note(tx, notice.payout_id, notice.payout)
+        return True
     tx.rejoin("payment", notice.payment_id)
     if notice.charge is not None:
         number = _attempt_no(notice.payment_id, notice.charge.key)

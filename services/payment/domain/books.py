@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 CHANNEL, CASH, BANK = "channel", "cash", "bank"
 ESCROW, SUSPENSE, REFUNDS = "escrow", "suspense", "refunds"
-SELLER, COMMISSION = "seller", "commission"
+SELLER, COMMISSION, PAYOUTS = "seller", "commission", "payouts"
 
 
 @dataclass(frozen=True)

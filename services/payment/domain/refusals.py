@@ -71,3 +71,31 @@ class NoSuchChannel(NotFound):
 
 class NoSuchBalance(NotFound):
     """This token speaks for no shop."""
+
+
+class NoSuchPayout(NotFound):
+    """There is no such payout, or it is not yours."""
+
+
+class NoPayoutAccount(Conflict):
+    """No bank account is known to pay to: give one by PUT /v1/payout-account, then ask again."""
+
+
+class PayoutCurrencyMismatch(Invalid):
+    """The shop's bank account is in another currency; see `currency`."""
+
+
+class PayoutTooSmall(Invalid):
+    """Less than is ever paid out; see `least`, in minor units."""
+
+
+class BalanceIsNegative(Conflict):
+    """The shop owes the platform money; nothing is paid out until its balance is positive again. See `balance`."""
+
+
+class BalanceTooSmall(Conflict):
+    """More than the shop's balance holds; see `balance`."""
+
+
+class PayoutsNotOffered(Conflict):
+    """No channel that pays out is there."""

@@ -12,6 +12,13 @@ from services.payment.store.payments import (
     payments,
     refund_index,
 )
+from services.payment.store.payouts import (
+    balance_of,
+    keep_payout_account,
+    lock_payout_account,
+    payout_account,
+    payouts,
+)
 from services.payment.store.risk import (
     add_assessment,
     load_habits,
@@ -25,8 +32,9 @@ from services.payment.store.sellers import keep_terms, load_terms, seller_terms,
 from services.payment.store.statements import cash_statement, keep_statement
 
 __all__ = [
-    "add_assessment", "add_posting", "call_is_under_way", "candidates", "cash_statement", "claim_callback",
-    "index_orders", "keep_statement", "keep_terms", "ledger_entry", "ledger_posting", "load_habits",
-    "load_terms", "metadata", "note_buyer", "note_cod_refusal", "note_refunds", "payment_of_refund",
-    "payment_order", "payments", "refund_index", "risk_assessment", "risk_buyer", "seller_terms", "terms_of",
+    "add_assessment", "add_posting", "balance_of", "call_is_under_way", "candidates", "cash_statement",
+    "claim_callback", "index_orders", "keep_payout_account", "keep_statement", "keep_terms", "ledger_entry",
+    "ledger_posting", "load_habits", "load_terms", "lock_payout_account", "metadata", "note_buyer",
+    "note_cod_refusal", "note_refunds", "payment_of_refund", "payment_order", "payments", "payout_account",
+    "payouts", "refund_index", "risk_assessment", "risk_buyer", "seller_terms", "terms_of",
 ]  # fmt: skip

@@ -107,6 +107,11 @@ class Market:
         self.stage.node.outside["channels"] = {"sandbox": self.channel}
         self.buyer = self.stage.caller("buyer")
         self.operator = self.stage.caller("operator")
+        self.sellers = {
+            one: self.stage.caller("seller", account_id=f"account-of-{one}", seller_id=one) for one in SELLERS
+        }
+        for seller in self.sellers.values():
+            self.stage.node.vault.create(seller.account_id)
         self.hear, self.said = self.stage.hear, self.stage.said
 
     def close(self):
@@ -203,6 +208,20 @@ class Market:
         assert self.tell(charge) == 200
         return group_no
 
+    def give_account(self, seller="seller-1", **changes):
+        account = {"currency": "CNY", "holder": "Li Wei", "bank": "Bank of Tea", "number": "CN00TEA0001234"}
+        return self.sellers[seller].put("/v1/payout-account", account | changes)
+
+    def pay_out(self, amount, seller="seller-1", currency="CNY", **headers):
+        return self.sellers[seller].post("/v1/payouts", {"amount": amount, "currency": currency}, **headers)
+
+    def sold(self, amount):
+        """A shop has so much in its balance, less the commission."""
+        group_no = self.paid(amount)
+        self.receive(f"{group_no}-1")
+        self.stage.advance(minutes=61)
+        return f"{group_no}-1"
+
     # --- what the provider's callbacks say
 
     def tell(self, charge_id, **how):
@@ -214,6 +233,15 @@ class Market:
     def tell_refund(self, refund_id, **how):
         (*_, refund) = self.provider.ask("GET", "/v1/refunds", refund_reference=refund_id)["items"]
         return self.send(self.callback(f"refund.{refund['status']}", refund), **how)
+
+    def payouts(self):
+        """Every payout the provider knows of."""
+        found = [store.payouts.decode(row.body) for row in self.rows(store.payouts.table)]
+        asked = [self.provider.ask("GET", "/v1/payouts", merchant_reference=one.payout_id) for one in found]
+        return [payout for answer in asked for payout in answer["items"]]
+
+    def tell_payout(self, payout, **how):
+        return self.send(self.callback(f"payout.{payout['status']}", payout), **how)
 
     @staticmethod
     def callback(kind, data, event_id=None):
@@ -284,6 +312,10 @@ class Market:
                 assert 0 <= split.refunded + split.refunding <= split.captured
                 assert accounts.get(f"escrow:{split.order_no}", 0) == split.in_escrow
                 assert split.commission + split.net - split.debited <= split.captured - split.refunded
+        for row in self.rows(store.payouts.table):
+            payout = store.payouts.decode(row.body)
+            under_way = payout.amount if payout.state == "REQUESTED" else 0
+            assert accounts.get(f"payouts:{payout.payout_id}", 0) == under_way
         return accounts
 
 

@@ -75,6 +75,17 @@ class Money(StoreMachine):
     def complete(self, group, n):
         self.market.complete(f"{group}-{n}")
 
+    # ------------------------------------------------------------------------------------------------ shops
+    @rule(seller=st.sampled_from(["seller-1", "seller-2"]), share=st.sampled_from([1, 2]), pending=st.booleans())
+    def pay_a_shop_out(self, seller, share, pending):
+        self.market.give_account(seller)
+        if pending:
+            self.market.provider.switch("payout_pending")
+        balance = self.market.accounts().get(f"seller:{seller}", 0)
+        assert self.market.pay_out(balance // share or 1, seller).status == (
+            201 if balance // share >= 100 else 409 if balance < 0 else 422
+        )
+
     # ------------------------------------------------------------------------------------------------ buyers
     @rule(target=charges, group=groups, instrument=st.sampled_from(["alipay_qr", "card_redirect"]))
     def open_an_attempt(self, group, instrument):
@@ -101,7 +112,11 @@ class Money(StoreMachine):
         self.market.provider.pay(charge, "decline")
 
     # ---------------------------------------------------------------------------------------- faults and time
-    @rule(kind=st.sampled_from(["after_close", "duplicate_capture", "wrong_amount", "refund_fail", "refund_pending"]))
+    @rule(
+        kind=st.sampled_from(
+            ["after_close", "duplicate_capture", "wrong_amount", "refund_fail", "refund_pending", "payout_fail"]
+        )
+    )
     def something_odd_will_happen(self, kind):
         self.market.provider.switch(kind)
 
@@ -148,12 +163,16 @@ class Money(StoreMachine):
                         provider.line.call("POST", path, {"outcome": "succeed"})
                 if charge["status"] != "pending":
                     assert self.market.tell(charge["id"]) == 200
+            for payout in self.market.payouts():
+                if payout["status"] == "pending":
+                    provider.line.call("POST", f"/sandbox/payouts/{payout['id']}/settle", {"outcome": "decline"})
             while self.market.hurry():
                 pass
             self.market.stage.advance(hours=3)
         accounts, totals = self.market.check(), provider.totals()
-        theirs = totals["captured"].get("CNY", 0) - totals["refunded"].get("CNY", 0)
+        theirs = totals["captured"].get("CNY", 0) - sum(totals[out].get("CNY", 0) for out in ("refunded", "paid_out"))
         assert -accounts.get("channel:sandbox", 0) == theirs
+        assert not [account for account in accounts if account.startswith("payouts:")]
         assert "suspense" not in accounts
         assert "refunds" not in accounts
 

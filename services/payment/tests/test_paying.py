@@ -171,7 +171,7 @@ def test_two_ways_both_paid_are_one_payment_and_one_refund(market):
     (back,) = market.said(RefundCompleted)
     assert (back.refund_id, back.cause, back.order_no) == (twice.refund_id, "duplicate_payment", None)
     assert len(market.said(PaymentConfirmed)) == 1
-    assert market.provider.totals() == {"captured": {"CNY": 25800}, "refunded": {"CNY": 12900}}
+    assert market.provider.totals() == {"captured": {"CNY": 25800}, "refunded": {"CNY": 12900}, "paid_out": {}}
     assert market.accounts() == {"channel:sandbox": -12900, f"escrow:{group_no}-1": 12900}
 
 

@@ -55,7 +55,7 @@ def street(sqlite_url, tmp_path):
 
 def book(ask):
     totals = ask("GET", "/v1/book")["totals"]
-    return totals["captured"].get("CNY", 0) - totals["refunded"].get("CNY", 0)
+    return totals["captured"].get("CNY", 0) - sum(totals[out].get("CNY", 0) for out in ("refunded", "paid_out"))
 
 
 def balance(market):

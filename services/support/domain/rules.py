@@ -37,6 +37,8 @@ from shared.contracts.payment import (
     PaymentFailed,
     RefundCompleted,
     RefundFailed,
+    SellerPayoutCompleted,
+    SellerPayoutFailed,
 )
 from shared.contracts.shipping import (
     DeliveryFailed,
@@ -208,6 +210,8 @@ RULES: dict[type[Fact], tuple[Rule, ...]] = {
         Rule("buyer", "money_returned", {"group_no": "group_no"} | SUM, when=_of_no_order),
     ),
     RefundFailed: (Rule("operator", "refund_failed", {"group_no": "group_no"} | SUM, when=_final, mail=False),),
+    SellerPayoutCompleted: (Rule("seller", "paid_out", SUM | {"bank_ref": "bank_ref"}),),
+    SellerPayoutFailed: (Rule("seller", "payout_failed", SUM),),
 }  # fmt: skip
 
 

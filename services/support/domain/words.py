@@ -227,6 +227,21 @@ TEMPLATES: dict[str, Words] = {
         "en": ("A refund failed for good", "{amount} for {group_no} could not be sent back. Please find another way."),
         "zh-CN": ("退款失败", "{group_no} 的 {amount} 无法原路退回，请另行处理。"),
     },
+    "paid_out": {
+        "en": (
+            "{amount} paid out",
+            "{amount} of your balance went to your bank account; the bank calls it {bank_ref}.",
+        ),
+        "zh-CN": ("已提现 {amount}", "您的余额 {amount} 已转入您的银行账户，银行流水号 {bank_ref}。"),
+    },
+    "payout_failed": {
+        "en": (
+            "A payout failed",
+            "{amount} could not be paid to your bank account and is in your balance again. Please look at the account"
+            " and ask once more.",
+        ),
+        "zh-CN": ("提现失败", "{amount} 未能转入您的银行账户，已退回余额。请核对账户后重新申请。"),
+    },
 }
 
 CODES: dict[str, dict[str, str]] = {
