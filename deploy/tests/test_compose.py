@@ -43,7 +43,7 @@ def test_only_those_who_handle_personal_data_see_the_vault_and_only_account_writ
     vaults = {s: compose["services"][f"{s}-web"]["environment"].get("CARAVAN_VAULT_URL", "") for s in SERVICES}
     role = {service: url.split("//")[-1].split(":")[0] for service, url in vaults.items() if url}
     reader = "vault_reader"
-    assert role == {"account": "vault", "order": reader, "shipping": reader, "support": reader}
+    assert role == {"account": "vault", "order": reader, "payment": reader, "shipping": reader, "support": reader}
 
 
 def test_each_service_can_be_scaled_and_operators_look_where_its_facts_are(compose):
