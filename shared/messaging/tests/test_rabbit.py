@@ -12,7 +12,9 @@ import sqlalchemy as sa
 from deploy.servers import RabbitServer, free_port
 from deploy.servers.rabbit import User
 from shared.kernel.ids import new_id
+from shared.messaging.leases import Held, acquire
 from shared.messaging.rabbit import declare, dlq_name, queue_name
+from shared.messaging.rabbit.consumer import BATCH, RabbitConsumer
 from shared.messaging.rabbit.link import Link
 from shared.messaging.rabbit.topology import DLX, EVENTS, channel, inbox_exchange, nodes, queue_arguments
 from shared.storage.types import event_log, outbox
@@ -261,6 +263,39 @@ def test_two_workers_share_the_shards_and_one_takes_all_when_the_other_leaves(
         for worker, node in zip(workers, nodes, strict=True):
             worker.stop()
             node.close()
+
+
+def test_who_waits_for_a_shard_begins_with_what_the_one_who_leaves_has_in_hand(
+    rabbit_url: str, two_databases: Stores, tmp_path: Path
+) -> None:
+    """And not with what comes behind it: the broker frees the place and takes the messages back in one step."""
+    node = make_node("inventory", two_databases("sqlite")[1], rabbit_url, tmp_path)
+    declare(rabbit_url, "inventory", [], 1)
+    queue, in_hand, may_go, stop = queue_name("inventory", 0), threading.Event(), threading.Event(), threading.Event()
+    lease = acquire(node.database, "shard", "the one who leaves")
+    assert lease is not None
+
+    def work(_batch: object, _lease: object) -> None:
+        in_hand.set()
+        may_go.wait(30)
+
+    leaver = RabbitConsumer(rabbit_url, queue, work, prefetch=100)
+    thread = threading.Thread(target=leaver.run, args=(Held(node.database, lease), stop))
+    with channel(rabbit_url, "the one who waits") as on:
+        for number in range(200):
+            on.basic_publish("", queue, str(number).encode())
+        thread.start()
+        assert in_hand.wait(30)
+        heard: list[int] = []
+        on.basic_consume(queue, lambda _channel, _method, _properties, body: heard.append(int(body)))
+        stop.set()
+        may_go.set()
+        while len(heard) < 100:
+            on.connection.process_data_events(10)
+        thread.join(30)
+    assert heard == list(range(heard[0], heard[0] + len(heard)))
+    assert heard[0] <= BATCH, "something that was taken back was not heard first"
+    node.close()
 
 
 def test_an_order_of_facts_holds_over_four_shards(rabbit_url: str, two_databases: Stores, tmp_path: Path) -> None:
