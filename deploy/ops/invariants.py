@@ -44,6 +44,7 @@ class Snapshot:
         self.groups = list(self.documents("order", "order_group"))
         self.orders = [(group, order) for group in self.groups for order in group["orders"]]
         self.payments = list(self.documents("payment", "payment"))
+        self.payouts = list(self.documents("payment", "payout"))
         self.reservations = {one["order_no"]: one for one in self.documents("inventory", "reservation")}
         self.returns = list(self.documents("inventory", "returned_parcel"))
         self.transfers = list(self.documents("inventory", "transfer"))
@@ -155,7 +156,10 @@ def lines_add_up(see: Snapshot) -> tuple[int, list[str]]:
 
 
 def money_is_somewhere(see: Snapshot) -> tuple[int, list[str]]:
-    """Captured = what splits keep + refunded + refund in flight + suspense; every posting sums to zero."""
+    """Captured = what splits keep + refunded + refund in flight + suspense; every posting sums to zero.
+
+    A payout is out of its shop's balance until it failed, and out of the house once it is completed.
+    """
     bad = [
         f"posting {key} is out by {total}"
         for key, total in see.rows(
@@ -179,7 +183,17 @@ def money_is_somewhere(see: Snapshot) -> tuple[int, list[str]]:
         inside = sum(accounts.get(family, 0) for family in ("escrow", "suspense", "refunds", "seller", "commission"))
         if inside != outside:
             bad.append(f"{number}: {outside} came in, {inside} is accounted for")
-    return len(see.payments), bad
+    for payout in see.payouts:
+        amount, accounts = payout["amount"], booked.get(payout["payout_id"], {})
+        taken = 0 if payout["state"] == "FAILED" else amount
+        gone = amount if payout["state"] == "COMPLETED" else 0
+        if tuple(accounts.get(family, 0) for family in ("seller", "payouts", "channel")) != (
+            -taken,
+            taken - gone,
+            gone,
+        ):
+            bad.append(f"payout {payout['payout_id']} of {amount} is {payout['state']}, the ledger holds {accounts}")
+    return len(see.payments) + len(see.payouts), bad
 
 
 def refunds_stay_below_what_came(see: Snapshot) -> tuple[int, list[str]]:
@@ -196,7 +210,7 @@ def refunds_stay_below_what_came(see: Snapshot) -> tuple[int, list[str]]:
 
 
 def nothing_waits_for_nothing(see: Snapshot) -> tuple[int, list[str]]:
-    """Every order, payment and refund that is not over has a deadline to come, or a named pause."""
+    """Every order, payment, refund and payout that is not over has a deadline to come, or a named pause."""
     bad = []
     by_order: dict[str, list[str]] = {}
     for shipment_id, order_no, state in see.rows("shipping", "SELECT shipment_id, order_no, state FROM shipment"):
@@ -213,7 +227,11 @@ def nothing_waits_for_nothing(see: Snapshot) -> tuple[int, list[str]]:
         for refund in payment["refunds"]:
             if refund["state"] in ("INITIATED", "FAILED") and not _refund_is_on_its_way(see, refund):
                 bad.append(f"refund {refund['refund_id']} is {refund['state']} and waits for nothing")
-    return len(see.orders) + len(see.payments), bad
+    under_way = see.timers["payment"] | {key for (key,) in see.rows("payment", "SELECT key FROM intent")}
+    for payout in see.payouts:
+        if payout["state"] == "REQUESTED" and not any(payout["payout_id"] in key for key in under_way):
+            bad.append(f"payout {payout['payout_id']} waits for nothing")
+    return len(see.orders) + len(see.payments) + len(see.payouts), bad
 
 
 def _refund_is_on_its_way(see: Snapshot, refund: dict[str, Any]) -> bool:

@@ -131,8 +131,15 @@ def get_balance_entries(reading: Reading, who: Principal, query: View) -> View:
 @door.put("/payout-account", who={SELLER}, body=schemas.PayoutAccount, answer=schemas.PayoutAccountView)
 def put_payout_account(tx: UnitOfWork, who: Principal, body: View) -> View:
     """The bank account one's own shop is paid to from now on."""
-    payouts.keep_account(tx, who.account_id, _shop(who), **body)
-    return {"currency": body["currency"], "ending": body["number"][-4:]}
+    seller_id = _shop(who)
+    payouts.keep_account(tx, who.account_id, seller_id, **body)
+    return queries.payout_account_view(seller_id, body["currency"], body)
+
+
+@door.get("/payout-account", who={SELLER}, answer=schemas.PayoutAccountView)
+def get_payout_account(reading: Reading, who: Principal) -> View:
+    """The bank account one's own shop is paid to, as far as it is shown."""
+    return queries.payout_account(reading, _shop(who))
 
 
 @door.post(

@@ -11,9 +11,16 @@ import sqlalchemy as sa
 from services.payment import store
 from services.payment.domain import books
 from services.payment.domain.model import Attempt, Payment, Refund, Split
-from services.payment.domain.payouts import Payout
-from services.payment.domain.refusals import NoSuchAssessment, NoSuchEscrow, NoSuchPayment, NoSuchPayout
+from services.payment.domain.payouts import ACCOUNT_FIELD, Payout
+from services.payment.domain.refusals import (
+    NoSuchAssessment,
+    NoSuchEscrow,
+    NoSuchPayment,
+    NoSuchPayout,
+    NoSuchPayoutAccount,
+)
 from services.payment.domain.risk import RULES
+from shared.storage.vault import Erased
 from shared.web.auth import OPERATOR, Principal
 from shared.web.door import Reading, page
 
@@ -201,6 +208,24 @@ def entries(reading: Reading, seller_id: str, limit: int, cursor: int | None) ->
         wanted = wanted.where(entry.id < cursor)
     rows = [dict(row._mapping) for row in reading.execute(wanted)]
     return page(rows, limit, lambda row: str(row["entry_id"]))
+
+
+def payout_account(reading: Reading, seller_id: str) -> View:
+    """The bank account of a shop. Raises NoSuchPayoutAccount, also where nobody can read it any more."""
+    account = store.payout_account_of(reading.connection, seller_id)
+    if account is None:
+        raise NoSuchPayoutAccount()
+    try:
+        details = reading.vault.open(account.details, ACCOUNT_FIELD)
+    except Erased as erased:
+        raise NoSuchPayoutAccount() from erased
+    return payout_account_view(seller_id, account.currency, details)
+
+
+def payout_account_view(seller_id: str, currency: str, details: View) -> View:
+    """What a shop is shown of its bank account: a token of somebody else's making must not read it out."""
+    shown = {"holder": f"{details['holder'][0]}…", "bank": details["bank"], "ending": details["number"][-4:]}
+    return {"seller_id": seller_id, "currency": currency} | shown
 
 
 def payouts(reading: Reading, who: Principal, limit: int, cursor: str | None) -> View:

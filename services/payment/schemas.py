@@ -207,9 +207,12 @@ class PayoutAccount(Schema):
 
 
 class PayoutAccountView(View):
-    """Nobody is shown more of the account than its end."""
+    """Nobody is shown more of the account than lets its owner know it again."""
 
+    seller_id = fields.String(required=True)
     currency = fields.String(required=True)
+    holder = fields.String(required=True, metadata={"description": "the first letter"})
+    bank = fields.String(required=True)
     ending = fields.String(required=True, metadata={"description": "the last four characters of its number"})
 
 

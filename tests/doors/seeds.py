@@ -124,6 +124,11 @@ def _of_orders(house: House) -> dict[str, Asked]:
         },
     }
     found |= {
+        "PUT /v1/payout-account": {
+            "body": {"currency": "CNY", "holder": "Tea Ltd", "bank": "Bank of Tea", "number": "CN00TEA0001234"}
+        },
+        "POST /v1/payouts": {"body": {"amount": 200, "currency": "CNY"}},
+        "GET /v1/payouts/<payout_id>": {"path": {"payout_id": one.payout_id}},
         "POST /v1/transfers": {
             "body": {
                 "from_warehouse_id": one.warehouse_id,

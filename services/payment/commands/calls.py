@@ -9,7 +9,7 @@ from __future__ import annotations
 from services.payment import gateways, store
 from services.payment.commands import paying, payouts
 from services.payment.domain.model import Charge, Refused, SentBack
-from services.payment.domain.payouts import PaidOut
+from services.payment.domain.payouts import ACCOUNT_FIELD, ERASED, PaidOut
 from services.payment.domain.refusals import UnknownChannel
 from shared.kernel.errors import OutsideUnavailable
 from shared.messaging.subscriptions import Intent, Intents
@@ -17,6 +17,8 @@ from shared.storage.unit_of_work import Node, UnitOfWork
 from shared.storage.vault import Erased
 
 calls = Intents()
+SURE = 5
+"""So many tries, over some minutes: what was sent at the first has arrived by then, or never will."""
 
 
 def note_attempt(tx: UnitOfWork, intent: Intent, answer: Charge | Refused) -> None:
@@ -88,7 +90,11 @@ def query_refund(node: Node, intent: Intent) -> list[SentBack]:
 
 @calls("send_payout", settle=note_payout)
 def send_payout(node: Node, intent: Intent) -> PaidOut | Refused:
-    """Send the money, unless an earlier try of this payout arrived; not if its payee's data were erased."""
+    """Send the money, unless an earlier try of this payout arrived.
+
+    If its payee's data were erased it is not sent: the money is the shop's again, at once where nothing was ever sent,
+    else after the channel has said `SURE` times that it knows nothing of it.
+    """
     channel, payout_id = _channel(node, intent), intent.data["payout_id"]
     if intent.attempts > 1:
         known = channel.query_payout(payout_id)
@@ -97,9 +103,11 @@ def send_payout(node: Node, intent: Intent) -> PaidOut | Refused:
     with node.database.read() as connection:
         payout = store.payouts.peek(connection, payout_id)
     try:
-        account = node.vault.open(payout.details, payouts.FIELD)
-    except Erased:
-        return Refused("account_erased")
+        account = node.vault.open(payout.details, ACCOUNT_FIELD)
+    except Erased as erased:
+        if 1 < intent.attempts <= SURE:
+            raise OutsideUnavailable(f"{payout_id} may have been sent and still be on its way") from erased
+        return Refused(ERASED)
     wish = {"merchant_reference": payout_id, "amount": payout.amount, "currency": payout.currency}
     return channel.pay_out(payout_id, wish | {"account": account})
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from services.payment import gateways, store
 from services.payment.domain import payouts
 from services.payment.domain.model import Outcome, Refused
-from services.payment.domain.payouts import PaidOut, Payout, PayoutAccount
+from services.payment.domain.payouts import ACCOUNT_FIELD, PaidOut, Payout, PayoutAccount
 from services.payment.domain.refusals import NoPayoutAccount
 from shared.kernel.ids import new_id
 from shared.storage.unit_of_work import UnitOfWork
 
-FIELD = "payout_account"
 TIMER = "poll_payout"
 
 
@@ -18,7 +17,7 @@ def keep_account(
     tx: UnitOfWork, account_id: str, seller_id: str, *, currency: str, holder: str, bank: str, number: str
 ) -> None:
     """The shop is paid to this bank account from now on; sealed for the person who gave it."""
-    details = tx.vault.seal(account_id, FIELD, {"holder": holder, "bank": bank, "number": number})
+    details = tx.vault.seal(account_id, ACCOUNT_FIELD, {"holder": holder, "bank": bank, "number": number})
     store.keep_payout_account(tx, seller_id, PayoutAccount(currency, details))
 
 

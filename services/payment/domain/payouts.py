@@ -1,7 +1,8 @@
 """Paying a shop's balance out: the money leaves the balance when it is asked for, so that it cannot be asked for twice.
 
 A payout is `REQUESTED`, then `COMPLETED`, or `FAILED` with the money back in the balance. A failed one is not tried
-again: the shop mends its account and asks for another.
+again: the shop mends its account and asks for another. One that we gave up ourselves, as its payee was erased, can be
+`COMPLETED` yet: the channel says so if an earlier try arrived after all.
 """
 
 from __future__ import annotations
@@ -22,8 +23,17 @@ from services.payment.domain.schedule import next_poll
 from shared.contracts.event import Sealed
 from shared.contracts.payment import SellerPayoutCompleted, SellerPayoutFailed, SellerPayoutRequested
 
-LEAST = 100
-"""Minor units: what a transfer costs is more than a smaller payout is worth."""
+LEAST = {
+    "BHD": 100, "CLP": 500, "COP": 200_000, "HUF": 20_000, "IDR": 500_000, "IQD": 500_000, "ISK": 50, "JOD": 300,
+    "JPY": 100, "KRW": 500, "KWD": 300, "LYD": 1_000, "NGN": 50_000, "OMR": 200, "PYG": 5_000, "RWF": 500,
+    "TND": 1_000, "UGX": 2_000, "VND": 10_000, "XAF": 200, "XOF": 200,
+}  # fmt: skip
+"""Minor units, by currency: what a transfer costs is more than a smaller payout is worth."""
+LEAST_ELSEWHERE = 100
+ACCOUNT_FIELD = "payout_account"
+"""As what the details of a bank account are sealed."""
+ERASED = "account_erased"
+"""Our own word, not the channel's, for a payout whose account nobody can read any more."""
 PayoutState = Literal["REQUESTED", "COMPLETED", "FAILED"]
 
 
@@ -67,10 +77,11 @@ class Payout:
 def request(payout: Payout, account: PayoutAccount, balance: int) -> Outcome:
     """Take the money out of the balance and send it. Raises PayoutTooSmall, PayoutCurrencyMismatch, BalanceIsNegative,
     BalanceTooSmall."""
-    if payout.amount < LEAST:
-        raise PayoutTooSmall(field="amount", least=LEAST)
     if payout.currency != account.currency:
         raise PayoutCurrencyMismatch(field="currency", currency=account.currency)
+    least = LEAST.get(payout.currency, LEAST_ELSEWHERE)
+    if payout.amount < least:
+        raise PayoutTooSmall(field="amount", least=least)
     if balance < 0:
         raise BalanceIsNegative(balance=balance, currency=payout.currency)
     if payout.amount > balance:
@@ -83,16 +94,20 @@ def request(payout: Payout, account: PayoutAccount, balance: int) -> Outcome:
 
 
 def observe(payout: Payout, answer: PaidOut | Refused, now: datetime) -> Outcome:
-    """Note what the channel says. The first final word holds; what comes after it changes nothing."""
+    """Note what the channel says. Its first final word holds; what comes after it changes nothing."""
     out = Outcome()
-    if payout.state != "REQUESTED":
+    succeeded = isinstance(answer, PaidOut) and answer.status == "succeeded"
+    arrived_after_all = succeeded and payout.state == "FAILED" and payout.code == ERASED
+    if arrived_after_all:
+        out.postings.append(_posting(payout, "payout_arrived", _balance(payout, -1), _under_way(payout, 1)))
+    elif payout.state != "REQUESTED":
         return out
     if isinstance(answer, PaidOut) and answer.status == "pending":
         payout.next_at = payout.next_at or next_poll(now, payout.polls)
         return out
     payout.ended_at, payout.next_at = now, None
-    if isinstance(answer, PaidOut) and answer.status == "succeeded":
-        payout.state, payout.bank_ref = "COMPLETED", answer.bank_ref
+    if isinstance(answer, PaidOut) and succeeded:
+        payout.state, payout.code, payout.bank_ref = "COMPLETED", "", answer.bank_ref
         gone = books.Entry(books.CHANNEL, payout.channel, payout.amount)
         out.postings.append(_posting(payout, "paid_out", _under_way(payout, -1), gone))
         out.tell(SellerPayoutCompleted(**_money(payout), bank_ref=answer.bank_ref))

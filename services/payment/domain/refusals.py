@@ -77,6 +77,10 @@ class NoSuchPayout(NotFound):
     """There is no such payout, or it is not yours."""
 
 
+class NoSuchPayoutAccount(NotFound):
+    """Your shop has given no bank account to be paid to, or its details were erased."""
+
+
 class NoPayoutAccount(Conflict):
     """No bank account is known to pay to: give one by PUT /v1/payout-account, then ask again."""
 

@@ -17,6 +17,7 @@ from services.payment.store.payouts import (
     keep_payout_account,
     lock_payout_account,
     payout_account,
+    payout_account_of,
     payouts,
 )
 from services.payment.store.risk import (
@@ -36,5 +37,5 @@ __all__ = [
     "claim_callback", "index_orders", "keep_payout_account", "keep_statement", "keep_terms", "ledger_entry",
     "ledger_posting", "load_habits", "load_terms", "lock_payout_account", "metadata", "note_buyer",
     "note_cod_refusal", "note_refunds", "payment_of_refund", "payment_order", "payments", "payout_account",
-    "payouts", "refund_index", "risk_assessment", "risk_buyer", "seller_terms", "terms_of",
+    "payout_account_of", "payouts", "refund_index", "risk_assessment", "risk_buyer", "seller_terms", "terms_of",
 ]  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from services.payment.domain import books
@@ -49,7 +51,17 @@ def keep_payout_account(tx: UnitOfWork, seller_id: str, account: PayoutAccount) 
 def lock_payout_account(tx: UnitOfWork, seller_id: str) -> PayoutAccount | None:
     """The shop's account, locked: whoever asks for a payout of the same shop waits, and then sees what is left."""
     wanted = sa.select(payout_account).where(payout_account.c.seller_id == seller_id).with_for_update()
-    row = tx.execute(wanted).one_or_none()
+    return _account(tx.execute(wanted).one_or_none())
+
+
+def payout_account_of(connection: sa.Connection, seller_id: str) -> PayoutAccount | None:
+    """The shop's account."""
+    return _account(
+        connection.execute(sa.select(payout_account).where(payout_account.c.seller_id == seller_id)).one_or_none()
+    )
+
+
+def _account(row: sa.Row[Any] | None) -> PayoutAccount | None:
     return None if row is None else PayoutAccount(row.currency, Sealed(row.details))
 
 

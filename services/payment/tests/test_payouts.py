@@ -11,7 +11,7 @@ from shared.storage.types import event_log, intent
 
 def test_a_shop_is_paid_out_and_sees_what_the_bank_calls_it(market):
     market.sold(10000)
-    assert market.give_account().json == {"currency": "CNY", "ending": "1234"}
+    assert market.give_account().json["ending"] == "1234"
     asked = market.pay_out(9000)
     assert (asked.status, asked.json["state"]) == (201, "REQUESTED")
     payout_id = asked.json["payout_id"]
@@ -140,3 +140,70 @@ def test_the_account_lies_nowhere_in_the_open_and_is_not_paid_to_once_it_is_eras
     small.stage.call()
     assert [fact.code for fact in small.said(SellerPayoutFailed)] == ["account_erased"]
     assert small.accounts()["seller:seller-1"] == 9500
+
+
+def test_whoever_is_erased_after_the_money_left_was_paid_though_the_answer_was_lost(small):
+    small.sold(10000)
+    small.give_account()
+    small.provider.switch("error_after", scope={"what": "create_payout"})
+    small.pay_out(9500)
+    small.stage.call()
+    small.stage.node.vault.destroy("account-of-seller-1")
+    small.hurry()
+    assert len(small.said(SellerPayoutCompleted)) == 1
+    assert "seller:seller-1" not in small.accounts()
+
+
+def test_the_money_of_whoever_is_erased_comes_back_once_no_earlier_try_can_arrive_any_more(small):
+    small.sold(10000)
+    small.give_account()
+    small.provider.switch("error_before", scope={"what": "create_payout"})
+    small.pay_out(9500)
+    small.stage.call()
+    small.stage.node.vault.destroy("account-of-seller-1")
+    small.hurry()
+    assert not small.said(SellerPayoutFailed)  # it may still be on its way
+    while small.rows(intent):
+        small.hurry()
+    assert [fact.code for fact in small.said(SellerPayoutFailed)] == ["account_erased"]
+    assert small.accounts()["seller:seller-1"] == 9500
+
+
+def test_a_try_that_arrives_after_all_takes_out_of_the_balance_what_was_put_back(small):
+    small.sold(10000)
+    small.give_account()
+    payout_id = small.pay_out(9500).json["payout_id"]
+    small.stage.node.vault.destroy("account-of-seller-1")
+    small.stage.call()
+    assert small.accounts()["seller:seller-1"] == 9500
+    account = {"holder": "Li Wei", "bank": "Bank of Tea", "number": "CN00TEA0001234"}
+    wish = {"merchant_reference": payout_id, "amount": 9500, "currency": "CNY", "account": account}
+    small.channel.pay_out(payout_id, wish)
+    (sent,) = small.payouts()
+    assert small.tell_payout(sent) == small.tell_payout(sent) == 200
+    assert [fact.bank_ref for fact in small.said(SellerPayoutCompleted)] == [sent["bank_ref"]]
+    assert small.accounts() == {"channel:sandbox": -500, "commission": 500}
+
+
+def test_a_shop_sees_where_it_is_paid_to_and_of_the_number_only_its_end(small):
+    shop, other = small.sellers["seller-1"], small.sellers["seller-2"]
+    assert (shop.get("/v1/payout-account").status, shop.get("/v1/payout-account").json["code"]) == (
+        404,
+        "no_such_payout_account",
+    )
+    small.give_account()
+    small.give_account(currency="JPY", number="JP00TEA0009876")
+    assert shop.get("/v1/payout-account").json == {
+        "seller_id": "seller-1", "currency": "JPY", "holder": "L…", "bank": "Bank of Tea", "ending": "9876"
+    }  # fmt: skip
+    assert other.get("/v1/payout-account").status == 404
+    small.stage.node.vault.destroy("account-of-seller-1")
+    assert shop.get("/v1/payout-account").status == 404
+
+
+@pytest.mark.parametrize(("currency", "least"), [("CNY", 100), ("JPY", 100), ("VND", 10_000), ("KWD", 300)])
+def test_what_is_worth_a_transfer_differs_by_currency(small, currency, least):
+    small.give_account(currency=currency)
+    refused = small.pay_out(least - 1, currency=currency)
+    assert (refused.json["code"], refused.json["least"]) == ("payout_too_small", least)
+    assert small.pay_out(least, currency=currency).json["code"] == "balance_too_small"
