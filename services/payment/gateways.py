@@ -195,7 +195,7 @@ class SandboxChannel:
         self.secret = secret
         # One secret serves both: the provider is started with it as API key, and with its bytes as webhook
         # secret.
-        self.outside = Outbound(url, {"Authorization": f"Bearer {secret}"}, timeout=(1.0, 4.0))
+        self.outside = Outbound(url, {"Authorization": f"Bearer {secret}"})
 
     def open(self, key: str, wish: Mapping[str, Any]) -> Charge | Refused:
         body = {name: value for name, value in wish.items() if name != "instrument"}

@@ -7,14 +7,11 @@ address: neither a clever spelling nor a name server that changes its mind leads
 from __future__ import annotations
 
 import http.client
-import io
 import ipaddress
-import queue
 import re
 import socket
 import ssl
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -22,12 +19,12 @@ from urllib.parse import urlsplit
 from shared.kernel import clock
 from shared.kernel.errors import Invalid
 from shared.storage.unit_of_work import forbid_open_transaction
+from shared.web.outbound.line import Address, Resolve, Timed, resolve, resolved
 
 SECONDS = 5.0
 """For everything: name, connection, and answer."""
 MOST_READ = 64 * 1024
 PORTS = (443, 8443)
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Why = Literal["not_allowed", "no_such_host", "connection", "tls", "timeout", "protocol"]
 
 _NOT_PUBLIC = [
@@ -78,15 +75,6 @@ class Reply:
     status: int
     headers: Mapping[str, str]
     body: bytes
-
-
-Resolve = Callable[[str, int], list[Address]]
-
-
-def resolve(host: str, port: int) -> list[Address]:
-    """All addresses of a name. Raises OSError."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(ipaddress.ip_address(str(one[4][0]).partition("%")[0]) for one in found))
 
 
 def is_public(address: Address) -> bool:
@@ -188,19 +176,9 @@ class Guarded:
         """Where the name leads, asked once. One address that may not be called spoils them all."""
         if target.address is not None:
             return [target.address]
-        answers: queue.SimpleQueue[list[Address]] = queue.SimpleQueue()
-
-        def ask() -> None:
-            try:
-                answers.put(self.resolver(target.host, target.port))
-            except (OSError, ValueError):
-                answers.put([])
-
-        # The system's resolver knows no deadline: a name server that is silent must not hold us.
-        threading.Thread(target=ask, name="resolve", daemon=True).start()
         try:
-            found = answers.get(timeout=max(0.01, until - clock.monotonic()))
-        except queue.Empty:
+            found = resolved(target.host, target.port, until, self.resolver)
+        except TimeoutError:
             raise NoAnswer("timeout") from None
         if not found:
             raise NoAnswer("no_such_host")
@@ -238,39 +216,9 @@ def _exchange(line: socket.socket, target: Target, body: bytes, headers: Mapping
     host = f"[{target.host}]" if ":" in target.host else target.host
     usual = 443 if target.scheme == "https" else 80
     connection = http.client.HTTPConnection(target.host, target.port)
-    timed: Any = _Timed(line, until)
+    timed: Any = Timed(line, until)
     connection.sock = timed
     own = {"Host": host if target.port == usual else f"{host}:{target.port}", "Connection": "close"}
     connection.request("POST", target.path, body, dict(headers) | own)
     answer = connection.getresponse()
     return Reply(answer.status, dict(answer.headers.items()), answer.read(MOST_READ))
-
-
-class _Timed(io.RawIOBase):
-    """What http.client needs of a socket, with one end for all waits: a drop of answer now and then buys no time."""
-
-    def __init__(self, line: socket.socket, until: float) -> None:
-        self.line, self.until = line, until
-
-    def _wait(self) -> None:
-        left = self.until - clock.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self.line.settimeout(left)
-
-    def sendall(self, data: bytes) -> None:
-        self._wait()
-        self.line.sendall(data)
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(self)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        self._wait()
-        return self.line.recv_into(buffer)
-
-    def close(self) -> None:
-        """The line is closed by who opened it: http.client would do so before it has read the body."""

@@ -8,13 +8,12 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from shared.contracts.support import WebhookDisabled
+from shared.kernel.breaker import Breaker
 from shared.kernel.errors import Conflict
 
 OLD_SECRET_FOR = timedelta(hours=24)
 MOST_OLD_SECRETS = 3
-TRIPS_AT = 5
-"""So many failures in a row shut the breaker: nothing is sent but one probe at a time, at growing intervals."""
-FIRST_SHUT, LONGEST_SHUT = timedelta(minutes=1), timedelta(hours=1)
+BREAKER = Breaker(trips_at=5, first=timedelta(minutes=1), longest=timedelta(hours=1))
 DISABLED_AFTER = timedelta(days=3)
 Reason = Literal["seller", "failing", "gone", "erased"]
 """Who or what switched it off; "erased": the key that sealed its secret was destroyed."""
@@ -90,8 +89,9 @@ class Webhook:
         self.probe = ""
         if now - self.failing_since >= DISABLED_AFTER:
             return self.disable("failing")
-        if self.failures >= TRIPS_AT:
-            self.shut_until = now + min(LONGEST_SHUT, FIRST_SHUT * 2 ** min(10, self.failures - TRIPS_AT))
+        pause = BREAKER.pause(self.failures)
+        if pause is not None:
+            self.shut_until = now + pause
         return None
 
     def disable(self, reason: Reason) -> WebhookDisabled | None:
@@ -112,7 +112,7 @@ class Webhook:
 
     def half_open(self) -> None:
         """There is nothing to probe with: the next message will do, and one more failure shuts it again."""
-        self.failures, self.shut_until, self.probe = TRIPS_AT - 1, None, ""
+        self.failures, self.shut_until, self.probe = BREAKER.trips_at - 1, None, ""
 
     def reset(self) -> None:
         """Forget its failures."""
