@@ -127,6 +127,8 @@ class _Charge(msgspec.Struct):
     id: str
     merchant_reference: str
     idempotency_key: str
+    amount: int
+    currency: Currency
     status: Literal["pending", "paid", "failed", "closed"]
     display: _Display
     captures: list[_Capture]
@@ -136,28 +138,35 @@ class _Charge(msgspec.Struct):
     def told(self) -> Charge:
         money = tuple(Money(c.txn, c.amount, c.currency, c.captured_at) for c in self.captures)
         code = self.failure_code or self.close_reason or ""
-        return Charge(self.id, self.idempotency_key, self.status, self.display.kind, self.display.value, money, code)
+        return Charge(
+            self.id, self.idempotency_key, self.status, self.display.kind, self.display.value, money, code,
+            asked=(self.amount, self.currency),
+        )  # fmt: skip
 
 
 class _Refund(msgspec.Struct):
     merchant_reference: str
     refund_reference: str
     idempotency_key: str
+    amount: int
+    currency: Currency
     status: Literal["succeeded", "failed", "pending"]
     failure_code: str | None = None
 
     def told(self) -> SentBack:
-        return SentBack(self.idempotency_key, self.status, self.failure_code or "")
+        return SentBack(self.idempotency_key, self.status, self.failure_code or "", (self.amount, self.currency))
 
 
 class _Payout(msgspec.Struct):
     merchant_reference: str
+    amount: int
+    currency: Currency
     status: Literal["succeeded", "failed", "pending"]
     bank_ref: str | None = None
     failure_code: str | None = None
 
     def told(self) -> PaidOut:
-        return PaidOut(self.status, self.bank_ref or "", self.failure_code or "")
+        return PaidOut(self.status, self.bank_ref or "", self.failure_code or "", (self.amount, self.currency))
 
 
 class _Payouts(msgspec.Struct):
@@ -200,37 +209,40 @@ class SandboxChannel:
     def open(self, key: str, wish: Mapping[str, Any]) -> Charge | Refused:
         body = {name: value for name, value in wish.items() if name != "instrument"}
         answer = self._ask("POST", "/v1/charges", _Charge, body | {"method": wish["instrument"]}, key=key)
-        return answer if isinstance(answer, Refused) else answer.told()
+        asked = _named(wish, "merchant_reference", "amount", "currency") | {"idempotency_key": key}
+        return answer if isinstance(answer, Refused) else _about(answer, asked).told()
 
     def query(self, key: str) -> Charge | None:
         answer = self._ask("GET", "/v1/charges", _Charges, query={"idempotency_key": key})
         if isinstance(answer, Refused):
             raise OutsideUnavailable(f"the sandbox will not say what became of {key}: {answer.code}")
-        return answer.items[0].told() if answer.items else None
+        return _about(answer.items[0], {"idempotency_key": key}).told() if answer.items else None
 
     def close(self, charge_id: str) -> Charge | Refused:
         answer = self._ask("POST", f"/v1/charges/{quote(charge_id, safe='')}/close", _Charge)
-        return answer if isinstance(answer, Refused) else answer.told()
+        return answer if isinstance(answer, Refused) else _about(answer, {"id": charge_id}).told()
 
     def refund(self, key: str, wish: Mapping[str, Any]) -> SentBack | Refused:
         answer = self._ask("POST", "/v1/refunds", _Refund, dict(wish), key=key)
-        return answer if isinstance(answer, Refused) else answer.told()
+        asked = _named(wish, "refund_reference", "amount", "currency") | {"idempotency_key": key}
+        return answer if isinstance(answer, Refused) else _about(answer, asked).told()
 
     def query_refund(self, refund_id: str) -> list[SentBack]:
         answer = self._ask("GET", "/v1/refunds", _Refunds, query={"refund_reference": refund_id})
         if isinstance(answer, Refused):
             raise OutsideUnavailable(f"the sandbox will not say what became of {refund_id}: {answer.code}")
-        return [one.told() for one in answer.items]
+        return [_about(one, {"refund_reference": refund_id}).told() for one in answer.items]
 
     def pay_out(self, key: str, wish: Mapping[str, Any]) -> PaidOut | Refused:
         answer = self._ask("POST", "/v1/payouts", _Payout, dict(wish), key=key)
-        return answer if isinstance(answer, Refused) else answer.told()
+        asked = _named(wish, "merchant_reference", "amount", "currency")
+        return answer if isinstance(answer, Refused) else _about(answer, asked).told()
 
     def query_payout(self, payout_id: str) -> PaidOut | None:
         answer = self._ask("GET", "/v1/payouts", _Payouts, query={"merchant_reference": payout_id})
         if isinstance(answer, Refused):
             raise OutsideUnavailable(f"the sandbox will not say what became of {payout_id}: {answer.code}")
-        return answer.items[0].told() if answer.items else None
+        return _about(answer.items[0], {"merchant_reference": payout_id}).told() if answer.items else None
 
     def read(self, headers: Mapping[str, str], body: bytes) -> Notice:
         event_id = signatures.verify(self.secret, headers, body)
@@ -268,3 +280,15 @@ class SandboxChannel:
             return msgspec.convert(answer, kind)
         except msgspec.ValidationError as error:
             raise OutsideUnavailable(f"{method} {path}: {error}") from error
+
+
+def _named(wish: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: wish[name] for name in names}
+
+
+def _about(answer: S, asked: Mapping[str, Any]) -> S:
+    """The answer. Raises OutsideUnavailable where it is about something else than was asked: then nothing is known."""
+    others = [name for name, value in asked.items() if getattr(answer, name) != value]
+    if others:
+        raise OutsideUnavailable(f"the sandbox speaks of another {', '.join(others)} than it was asked about")
+    return answer

@@ -75,11 +75,22 @@ def carrier(node: Node, name: str) -> Carrier:
 # --- the sandbox's carrier -------------------------------------------------------------------------------
 
 
+class _Cod(msgspec.Struct):
+    amount: int
+    currency: str
+
+
 class _Booked(msgspec.Struct):
     id: str
+    reference: str
     tracking_no: str
     label_ref: str
     eta: datetime
+    cod: _Cod | None = None
+
+
+class _Withdrawn(msgspec.Struct):
+    id: str
 
 
 class _Refusal(msgspec.Struct):
@@ -112,6 +123,7 @@ class _Told(msgspec.Struct):
 
 
 class _Tracking(msgspec.Struct):
+    tracking_no: str
     scans: list[_Scan]
 
 
@@ -119,7 +131,7 @@ LONGEST = 100
 """Characters of an id or a reference."""
 # msgspec learns a type when it first meets it, and two threads that do so at once crash the process: so, here.
 _told = msgspec.json.Decoder(_Told)
-for _shape in (Wish, _Booked, _Refusal, _Tracking):
+for _shape in (Wish, _Booked, _Withdrawn, _Refusal, _Tracking):
     msgspec.json.Decoder(_shape)
 _KINDS: dict[str, Kind] = {
     "tracking.updated": "moved",
@@ -168,21 +180,26 @@ class SandboxCarrier:
         if status in (400, 422):
             return Booking(wish.no, "refused", code=_read(answer, _Refusal).code[:60])
         booked = _read(_expect(status, answer, 201), _Booked)
+        cash = (booked.cod.amount, booked.cod.currency) if booked.cod else None
+        wanted = (wish.cod_amount, wish.currency) if wish.cod_amount else None
+        _same("booking", (booked.reference, cash), (wish.reference, wanted))
         return Booking(wish.no, "booked", booked.id, booked.tracking_no, booked.label_ref, booked.eta)
 
     def void(self, carrier_ref: str) -> bool:
         status, answer = self.http.call("POST", f"/v1/shipments/{carrier_ref}/cancel", {})
         if status == 409:
             return False
-        _expect(status, answer, 200)
+        _same("shipment", _read(_expect(status, answer, 200), _Withdrawn).id, carrier_ref)
         return True
 
     def tracking(self, tracking_no: str) -> list[Report] | None:
         status, answer = self.http.call("GET", f"/v1/tracking/{tracking_no}")
         if status == 404:
             return None
+        told = _read(_expect(status, answer, 200), _Tracking)
+        _same("parcel", told.tracking_no, tracking_no)
         try:
-            return [_report(scan.type, scan) for scan in _read(_expect(status, answer, 200), _Tracking).scans]
+            return [_report(scan.type, scan) for scan in told.scans]
         except UnreadableReport as error:
             raise OutsideUnavailable("the tracking has a scan of an unknown kind") from error
 
@@ -232,6 +249,11 @@ def _expect(status: int, answer: Any, wanted: int) -> Any:
     if status != wanted:
         raise OutsideUnavailable(f"the carrier answered {status}")
     return answer
+
+
+def _same(what: str, told: object, asked: object) -> None:
+    if told != asked:
+        raise OutsideUnavailable(f"the carrier speaks of another {what} than it was asked about")
 
 
 def _read(answer: Any, shape: Any) -> Any:

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Literal
 
 from services.payment.domain.books import Posting
+from services.payment.domain.refusals import AnotherSum
 from shared.contracts.event import Fact
 from shared.contracts.lines import PaidMethod, RefundLine
 from shared.contracts.payment import RefundCause
@@ -36,6 +37,16 @@ class Money:
     at: datetime
 
 
+Asked = tuple[int, str]
+"""Minor units and currency that a channel says it was asked for; None where we answer in its place."""
+
+
+def is_about(asked: Asked | None, amount: int, currency: str) -> None:
+    """Raises AnotherSum where the channel speaks of something else than it was asked for."""
+    if asked is not None and asked != (amount, currency):
+        raise AnotherSum()
+
+
 @dataclass(frozen=True)
 class Charge:
     """The true state of one attempt at its channel."""
@@ -48,6 +59,7 @@ class Charge:
     captures: tuple[Money, ...]
     code: str = ""
     """Why it failed or was closed."""
+    asked: Asked | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +76,7 @@ class SentBack:
     key: str
     status: Literal["succeeded", "failed", "pending"]
     code: str = ""
+    asked: Asked | None = None
 
 
 @dataclass(frozen=True)

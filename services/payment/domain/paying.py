@@ -16,6 +16,7 @@ from services.payment.domain.model import (
     Outcome,
     Payment,
     Refused,
+    is_about,
 )
 from services.payment.domain.refusals import (
     AmountChanged,
@@ -89,8 +90,10 @@ def refused(payment: Payment, attempt: Attempt, answer: Refused, now: datetime) 
 
 
 def observe(payment: Payment, attempt: Attempt, charge: Charge, now: datetime) -> Outcome:
-    """Take note of an attempt's true state, whoever saw it. Seen again, or late, it changes nothing."""
+    """Take note of an attempt's true state, whoever saw it. Seen again, or late, it changes nothing. Raises AnotherSum,
+    for what was asked; what was paid may be any sum."""
     out = Outcome()
+    is_about(charge.asked, attempt.amount, payment.currency)
     if attempt.state == "opening":
         _opened(payment, attempt, charge, now, out)
     known = {capture.txn for capture in payment.captures}

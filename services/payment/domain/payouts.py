@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from services.payment.domain import books
-from services.payment.domain.model import Call, Outcome, Refused
+from services.payment.domain.model import Asked, Call, Outcome, Refused, is_about
 from services.payment.domain.refusals import (
     BalanceIsNegative,
     BalanceTooSmall,
@@ -44,6 +44,7 @@ class PaidOut:
     status: Literal["succeeded", "failed", "pending"]
     bank_ref: str = ""
     code: str = ""
+    asked: Asked | None = None
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,10 @@ def request(payout: Payout, account: PayoutAccount, balance: int) -> Outcome:
 
 
 def observe(payout: Payout, answer: PaidOut | Refused, now: datetime) -> Outcome:
-    """Note what the channel says. Its first final word holds; what comes after it changes nothing."""
+    """Note what the channel says: its first final word holds, what comes after changes nothing. Raises AnotherSum."""
     out = Outcome()
+    if isinstance(answer, PaidOut):
+        is_about(answer.asked, payout.amount, payout.currency)
     succeeded = isinstance(answer, PaidOut) and answer.status == "succeeded"
     arrived_after_all = succeeded and payout.state == "FAILED" and payout.code == ERASED
     if arrived_after_all:

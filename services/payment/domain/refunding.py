@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Literal
 
 from services.payment.domain import books
-from services.payment.domain.model import Attempt, Call, Capture, Outcome, Payment, Refund, SentBack, Split
+from services.payment.domain.model import Attempt, Call, Capture, Outcome, Payment, Refund, SentBack, Split, is_about
 from services.payment.domain.refusals import NoOtherRouteNeeded
 from services.payment.domain.schedule import RETRIES, next_poll
 from shared.contracts import payment as facts
@@ -84,8 +84,10 @@ def send_back(
 
 
 def note(payment: Payment, refund: Refund, answer: SentBack, now: datetime) -> Outcome:
-    """The channel's word on a refund, whoever heard it. A failure counts once, for the try it is about."""
+    """The channel's word on a refund, whoever heard it. A failure counts once, for the try it is about. Raises
+    AnotherSum."""
     out = Outcome()
+    is_about(answer.asked, refund.amount, refund.currency)
     if refund.state in ("COMPLETED", "REFUSED"):
         return out
     if answer.status == "succeeded":

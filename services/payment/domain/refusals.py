@@ -77,6 +77,10 @@ class NoSuchPayout(NotFound):
     """There is no such payout, or it is not yours."""
 
 
+class AnotherSum(Invalid):
+    """The channel speaks of another amount or currency than it was asked for: nothing of it is believed."""
+
+
 class NoSuchPayoutAccount(NotFound):
     """Your shop has given no bank account to be paid to, or its details were erased."""
 

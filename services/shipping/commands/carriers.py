@@ -70,6 +70,9 @@ def take_report(tx: UnitOfWork, carrier_name: str, callback: Callback) -> None:
     if int(packing) != shipment.packings or shipment.state == "PICKING":
         _alert(shipment, "left_after_cancel")  # a parcel that was unpacked again is on its way all the same
         return
+    if shipment.tracking_no and callback.tracking_no != shipment.tracking_no:
+        logs.get("shipping").warning("report_of_another_parcel", shipment_id=shipment_id, event_id=callback.event_id)
+        return
     if shipment.state == "CANCELLED":
         _alert(shipment, "left_after_cancel")
     _hear(tx, shipment, [callback.report])

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from services.shipping import store
 from services.shipping.domain import Report
+from services.shipping.gateways import SandboxCarrier, Wish
 from services.shipping.tests.makers import NOON, SECRET, cancel_wish, make_due
 from shared.contracts.shipping import (
     CashCollected,
@@ -21,6 +22,9 @@ from shared.contracts.shipping import (
     TrackingUpdated,
 )
 from shared.kernel import clock
+from shared.kernel.errors import OutsideUnavailable
+from shared.kernel.settings import Settings
+from shared.testing.keeper import Keeper
 from shared.web import signatures
 
 
@@ -342,3 +346,40 @@ def test_a_carriers_wrong_clock_moves_no_deadline(small_shop):
 
 def report(sequence, kind, status):
     return Report(sequence=sequence, kind=kind, status=status, at=NOON)
+
+
+def test_an_answer_about_another_parcel_is_an_unknown_outcome():
+    booked = {
+        "id": "sh_1", "reference": "s-1.1", "tracking_no": "SBX1", "label_ref": "lb_1", "eta": "2026-11-25T00:00:00Z",
+        "cod": {"amount": 12900, "currency": "CNY"},
+    }  # fmt: skip
+    wish = Wish(
+        reference="s-1.1", no=1, service="standard", origin="CN-ZJ", destination="CN-SC", parcels=(), cod_amount=12900,
+        currency="CNY",
+    )  # fmt: skip
+    tracking = {"tracking_no": "SBX1", "scans": []}
+    calls = (
+        (201, booked, lambda it: it.book(wish), ({"reference": "s-2.1"}, {"cod": None},
+                                                 {"cod": {"amount": 1, "currency": "CNY"}},
+                                                 {"cod": {"amount": 12900, "currency": "USD"}})),
+        (200, booked, lambda it: it.void("sh_1"), ({"id": "sh_2"},)),
+        (200, tracking, lambda it: it.tracking("SBX1") == [], ({"tracking_no": "SBX2"},)),
+    )  # fmt: skip
+    with Keeper() as keeper:
+        carrier = SandboxCarrier(Settings("shipping", "", "", carrier_url=keeper.url))
+        for status, honest, ask, wrongs in calls:
+            keeper.said = [(status, json.dumps(honest).encode())]
+            assert ask(carrier)
+            for wrong in wrongs:
+                keeper.said = [(status, json.dumps(honest | wrong).encode())]
+                with pytest.raises(OutsideUnavailable, match="another"):
+                    ask(carrier)
+
+
+def test_a_signed_report_about_another_parcel_moves_nothing(small_shop):
+    (shipment_id,) = small_shop.sold()
+    (body,) = small_shop.story(small_shop.handed_over(shipment_id), "collect")
+    told = json.loads(body)
+    told["data"]["tracking_no"] = "SBX-of-somebody-else"
+    assert small_shop.send(json.dumps(told).encode()) == 200
+    assert small_shop.stage.said(TrackingUpdated) == []

@@ -4,12 +4,12 @@ import contextlib
 import socket
 import threading
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from shared.kernel.breaker import Breaker, Fuse
 from shared.kernel.errors import OutsideUnavailable
+from shared.testing.keeper import Keeper
 from shared.web.outbound import Outbound
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n"
@@ -60,43 +60,6 @@ def hang_up(_party, _line):
     """Nothing is answered."""
 
 
-class Keeper(ThreadingHTTPServer):
-    """Answers `said`, an answer each, the last one for ever; notes what it `heard`, and over how many `lines`."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Desk)
-        self.heard: list[tuple[str, dict[str, str], bytes]] = []
-        self.said: list[tuple[int, bytes]] = [(200, b"{}")]
-        self.lines = 0
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class Desk(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Keeper
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.heard.append((self.path, dict(self.headers), body))
-        said = self.server.said
-        status, answer = said.pop(0) if len(said) > 1 else said[0]
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    do_GET = do_POST
-
-    def setup(self):
-        super().setup()
-        self.server.lines += 1
-
-    def log_message(self, *_):
-        """Silence."""
-
-
 class Clockwork:
     """Monotonic time that moves when it is told to."""
 
@@ -108,13 +71,8 @@ class Clockwork:
 
 @pytest.fixture
 def keeper():
-    server = Keeper()
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join(6)
+    with Keeper() as keeper:
+        yield keeper
 
 
 @pytest.mark.parametrize(
