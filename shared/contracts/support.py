@@ -5,8 +5,11 @@ from typing import Literal
 from shared.contracts.event import Fact
 
 
-class NotificationSent(Fact, about="notification/notification_id", key="account_id"):
-    """A message went out because of another fact. `account_id` is "operators" when it went to all of them."""
+class NotificationSent(Fact, about="notification/notification_id", key="notification_id"):
+    """A message went out because of another fact. `account_id` is "operators" when it went to all of them.
+
+    In order for each message alone: a shop's messages of a busy hour need not wait for one another.
+    """
 
     notification_id: str
     to: Literal["buyer", "seller", "operator"]
