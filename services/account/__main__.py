@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 
 import click
 
 from services.account import commands, passwords
 from services.account.app import service
+from services.account.commands.rewrapping import Rewrapped
 from services.account.domain.people import normal_email
 from shared.kernel import settings
 from shared.runtime.cli import main
@@ -44,5 +46,22 @@ def create_operator(email: str, full_name: str, locale: str, password: str | Non
     click.echo(f"operator {account_id}" if account_id else "this operator exists already")
 
 
+@click.command("rewrap")
+@click.option("--batch", default=200, show_default=True, help="Accounts in one transaction.")
+def rewrap(batch: int) -> None:
+    """Write anew what is kept under an older secret, once CARAVAN_SECRET is NEW,OLD. May be stopped and begun again."""
+    node = Node(settings.load(service.name))
+    try:
+        keys, done = node.run(commands.rewrapping.rewrap_keys), Rewrapped()
+        while not done.over:
+            done = node.run(functools.partial(commands.rewrapping.rewrap_some, so_far=done, limit=batch))
+            click.echo(f"{done.seen} accounts looked at", err=True)
+    finally:
+        node.close()
+    click.echo(f"{keys} signing keys and {done.anew} of {done.seen} accounts written anew, {done.erased} were erased")
+    if done.left:
+        sys.exit(f"{done.left} accounts have an address that another account has too: keep the old secret, and look")
+
+
 if __name__ == "__main__":
-    main(service, [create_operator])
+    main(service, [create_operator, rewrap])

@@ -1,16 +1,19 @@
 """What hides behind the deployment's secret: lookup hashes, refresh tokens, the private parts of signing
 keys.
 
-Each use has a key of its own, derived from `settings.secret`, so that one never helps to break another.
+Each use has a key of its own, derived from the deployment's secret, so that one never helps to break another.
+While it is changed there are several; `commands/rewrapping.py` writes anew what is kept under an old one.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import ipaddress
-import secrets
+import secrets as dice
+from collections.abc import Sequence
 from typing import cast
 
 import msgspec
@@ -30,6 +33,11 @@ def lookup(secret: str, kind: str, value: str) -> str:
     return hmac.new(_derived(secret, kind), value.encode(), hashlib.sha256).hexdigest()
 
 
+def lookups(secrets: Sequence[str], kind: str, value: str) -> list[str]:
+    """The hashes that `value` may be found by, while the secret is changed; it is written under the first."""
+    return [lookup(secret, kind, value) for secret in secrets]
+
+
 def network(address: str) -> str:
     """Whom failed tries are counted for: an IPv4 address, or the /64 that one IPv6 subscriber has."""
     try:
@@ -45,7 +53,7 @@ def network(address: str) -> str:
 
 def refresh_token() -> tuple[str, str]:
     """A new refresh token and the hash to keep of it. 256 random bits need no salt and no slow hash."""
-    token = secrets.token_urlsafe(32)
+    token = dice.token_urlsafe(32)
     return token, refresh_hash(token)
 
 
@@ -60,17 +68,17 @@ def new_signing_key() -> OKPKey:
 
 def wrap(secret: str, key: OKPKey) -> str:
     """The private key, encrypted, with its id as associated data."""
-    nonce = secrets.token_bytes(12)
+    nonce = dice.token_bytes(12)
     content = msgspec.json.encode(key.as_dict(private=True))
     sealed = AESGCM(_derived(secret, "signing key")).encrypt(nonce, content, cast(str, key.kid).encode())
     return base64.b64encode(nonce + sealed).decode()
 
 
-def unwrap(secret: str, key_id: str, wrapped: str) -> OKPKey | None:
-    """The private key, or None when it was wrapped under another secret (the deployment's was changed)."""
+def unwrap(secrets: Sequence[str], key_id: str, wrapped: str) -> OKPKey | None:
+    """The private key, or None when it was wrapped under none of these secrets (the deployment's was changed)."""
     raw = base64.b64decode(wrapped)
-    try:
-        content = AESGCM(_derived(secret, "signing key")).decrypt(raw[:12], raw[12:], key_id.encode())
-    except InvalidTag:
-        return None
-    return OKPKey.import_key(msgspec.json.decode(content))
+    for secret in secrets:
+        with contextlib.suppress(InvalidTag):
+            content = AESGCM(_derived(secret, "signing key")).decrypt(raw[:12], raw[12:], key_id.encode())
+            return OKPKey.import_key(msgspec.json.decode(content))
+    return None

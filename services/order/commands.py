@@ -173,18 +173,19 @@ def reject(tx: UnitOfWork, who: Principal, order_no: str, version: int | None = 
 
 def token_of(tx: UnitOfWork, quote_id: str) -> str:
     """The quote's token: its id and an HMAC under the deployment's secret."""
-    return f"{quote_id}.{_mac(tx, quote_id)}"
+    return f"{quote_id}.{_mac(tx.settings.secrets[0], quote_id)}"
 
 
 def _read_token(tx: UnitOfWork, token: str) -> str:
     quote_id, _, mac = token.partition(".")
-    if not hmac.compare_digest(mac.encode(), _mac(tx, quote_id).encode()):
+    macs = [_mac(secret, quote_id).encode() for secret in tx.settings.secrets]
+    if not any(hmac.compare_digest(mac.encode(), one) for one in macs):
         raise QuoteForged(field="quote_token")
     return quote_id
 
 
-def _mac(tx: UnitOfWork, quote_id: str) -> str:
-    return hmac.new(tx.settings.secret.encode(), f"quote:{quote_id}".encode(), hashlib.sha256).hexdigest()[:32]
+def _mac(secret: str, quote_id: str) -> str:
+    return hmac.new(secret.encode(), f"quote:{quote_id}".encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def _all_on_sale(skus: Iterable[str], found: Container[str]) -> None:

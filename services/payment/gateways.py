@@ -20,6 +20,7 @@ from services.payment.domain.payouts import PaidOut
 from services.payment.domain.refusals import PayoutsNotOffered, UnknownChannel
 from shared.contracts.lines import Currency, PaidMethod
 from shared.kernel.errors import BadRequest, OutsideUnavailable
+from shared.kernel.settings import secrets_in
 from shared.storage.unit_of_work import Node
 from shared.web import signatures
 from shared.web.outbound import Outbound
@@ -204,7 +205,7 @@ class SandboxChannel:
         self.secret = secret
         # One secret serves both: the provider is started with it as API key, and with its bytes as webhook
         # secret.
-        self.outside = Outbound(url, {"Authorization": f"Bearer {secret}"})
+        self.outside = Outbound(url, {"Authorization": f"Bearer {secrets_in(secret)[0]}"})
 
     def open(self, key: str, wish: Mapping[str, Any]) -> Charge | Refused:
         body = {name: value for name, value in wish.items() if name != "instrument"}

@@ -16,13 +16,21 @@ NO_VAULT = "sqlite://"
 in it and nothing can be sealed with it, and no file is made."""
 
 
+def secrets_in(value: str) -> tuple[str, ...]:
+    """``new,old``: while a secret is changed all of them are believed, and the first is signed and written with."""
+    return tuple(part for part in map(str.strip, value.split(",")) if part)
+
+
 class BadSettings(Exception):
     """The environment does not describe a system that may start."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What one process of one service needs to know. Secrets come by environment or by ``<NAME>_FILE``."""
+    """What one process of one service needs to know. Secrets come by environment or by ``<NAME>_FILE``.
+
+    `secret`, `provider_secret` and `carrier_secret` may be several, see `secrets_in`.
+    """
 
     service: str
     database_url: str
@@ -47,6 +55,11 @@ class Settings:
     @property
     def production(self) -> bool:
         return self.env == "production"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The deployment's secrets, the one to write with first."""
+        return secrets_in(self.secret)
 
 
 def inherited(**more: str) -> dict[str, str]:
@@ -91,8 +104,9 @@ def load(service: str) -> Settings:
             worker_host=env.str("WORKER_HOST", "127.0.0.1"),
         )
     if settings.production:
-        secrets = (settings.secret, settings.provider_secret, settings.carrier_secret)
-        if DEVELOPMENT_SECRET in secrets or min(map(len, secrets)) < 32:
+        given = [secrets_in(one) for one in (settings.secret, settings.provider_secret, settings.carrier_secret)]
+        everything = [one for some in given for one in some]
+        if not all(given) or DEVELOPMENT_SECRET in everything or min(map(len, everything)) < 32:
             raise BadSettings("production needs its own secrets of at least 32 characters")
         if settings.sandbox:
             raise BadSettings("the sandbox may not be loaded in production")

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import functools
 import hmac
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from typing import Any
 
 import marshmallow as ma
@@ -257,7 +257,7 @@ class _Entry:
             raise IdempotencyKeyRequired(field="Idempotency-Key")
         if len(key) > 255 or (keyed and not key and "Idempotency-Key" in request.headers):
             raise BadRequest("an Idempotency-Key has 1 to 255 characters", field="Idempotency-Key")
-        once = _Once(node.settings.secret, who, f"{self.method} {self.rule}", key) if key else None
+        once = _Once(node.settings.secrets, who, f"{self.method} {self.rule}", key) if key else None
 
         def work(tx: UnitOfWork) -> tuple[Response, Callable[[], Any] | None]:
             if once and (stored := once.find(tx)):
@@ -361,11 +361,11 @@ def note_stranger(node: Node, action: str, result: str) -> None:
 class _Once:
     """One use of an Idempotency-Key: found, in flight, or ours to keep."""
 
-    def __init__(self, secret: str, who: Principal | None, route: str, key: str) -> None:
+    def __init__(self, secrets: Sequence[str], who: Principal | None, route: str, key: str) -> None:
         self.key = OnceKey(who.account_id if who else "anonymous", route, key)
         content = f"{request.full_path}\n".encode() + request.get_data()
         # Keyed: bodies hold passwords and addresses, which a plain hash would give away to whoever guesses them.
-        self.fingerprint = hmac.new(secret.encode(), content, "sha256").hexdigest()
+        self.fingerprints = [hmac.new(secret.encode(), content, "sha256").hexdigest() for secret in secrets]
 
     def find(self, tx: UnitOfWork) -> Response | None:
         """The stored answer, or None when this request is the first. Raises RequestInFlight, IdempotencyKeyReused."""
@@ -375,7 +375,7 @@ class _Once:
             raise RequestInFlight(retry_after=1) from None
         if stored is None:
             return None
-        if stored.fingerprint != self.fingerprint:
+        if stored.fingerprint not in self.fingerprints:
             raise IdempotencyKeyReused(field="Idempotency-Key")
         response = Response(stored.body, stored.status, content_type="application/json")
         response.headers.extend(stored.headers)
@@ -384,7 +384,7 @@ class _Once:
 
     def keep(self, tx: UnitOfWork, response: Response) -> None:
         headers = {name: value for name, value in response.headers.items() if name in ("Location", "ETag")}
-        self.key.keep(tx, Stored(self.fingerprint, response.status_code, headers, response.get_data()))
+        self.key.keep(tx, Stored(self.fingerprints[0], response.status_code, headers, response.get_data()))
 
     def amend(self, node: Node, response: Response) -> None:
         self.key.amend(node.database, response.get_data())

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from shared.kernel import clock
 from shared.kernel.errors import BadRequest
+from shared.kernel.settings import secrets_in
 
 TOLERANCE_SECONDS = 300
 PREFIX = "whsec_"
@@ -32,15 +33,19 @@ def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
 
 
 def verify(secret: str, headers: Mapping[str, str], body: bytes) -> str:
-    """Answers the callback's id. Raises BadSignature. Machine time: an old callback is a replay."""
+    """Answers the callback's id. Raises BadSignature. Machine time: an old callback is a replay.
+
+    `secret` may be several (``new,old``): any of them will do.
+    """
     message_id, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
     given = headers.get("webhook-signature", "")
     if not message_id or not timestamp.isdecimal() or len(timestamp) > 12:
         raise BadSignature()
     if abs(clock.machine_seconds() - int(timestamp)) > TOLERANCE_SECONDS:
         raise BadSignature()
-    expected = sign(secret, message_id, int(timestamp), body).encode()
-    # Several values: while a secret is rotated, the sender signs with both.
-    if not any(hmac.compare_digest(expected, one.encode()) for one in given.split(" ") if one.startswith("v1,")):
+    # Several values: while a secret is changed, the sender signs with both.
+    signed = [one.encode() for one in given.split(" ") if one.startswith("v1,")]
+    expected = [sign(one, message_id, int(timestamp), body).encode() for one in secrets_in(secret)]
+    if not any(hmac.compare_digest(one, other) for one in expected for other in signed):
         raise BadSignature()
     return message_id

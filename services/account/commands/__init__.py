@@ -1,5 +1,5 @@
 """Use cases."""
 
-from services.account.commands import people, sessions, shops, signing
+from services.account.commands import people, rewrapping, sessions, shops, signing
 
-__all__ = ["people", "sessions", "shops", "signing"]
+__all__ = ["people", "rewrapping", "sessions", "shops", "signing"]

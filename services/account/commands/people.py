@@ -39,8 +39,8 @@ def register(
     """
     sealable_phone = normal_phone(phone, country) if phone else None
     account_id = new_id()
-    email_hash = keyring.lookup(tx.settings.secret, "email", email)
-    if not store.claim_email(tx, email_hash, account_id, password_hash):
+    hashes = keyring.lookups(tx.settings.secrets, "email", email)
+    if not store.claim_email(tx, hashes, account_id, password_hash):
         raise EmailTaken(field="email")
     tx.vault.create(account_id)
     account = Account(
@@ -64,7 +64,7 @@ def register_operator(tx: UnitOfWork, *, email: str, password_hash: str, full_na
 
     Raises EmailTaken when the address is a buyer's: nobody becomes an operator by the way.
     """
-    found = store.credential_by_email(tx, keyring.lookup(tx.settings.secret, "email", email))
+    found = store.credential_by_email(tx, keyring.lookups(tx.settings.secrets, "email", email))
     if found is not None:
         if "operator" in store.accounts.get(tx, found.account_id).roles:
             return None

@@ -43,10 +43,10 @@ class Tokens:
 
 def begin_login(tx: UnitOfWork, email: str, network: str) -> Try:
     """Count the try. An unknown address is counted, answered and timed like a known one."""
-    email_hash = keyring.lookup(tx.settings.secret, "email", email)
-    found = people.credential_by_email(tx, email_hash)
+    hashes = keyring.lookups(tx.settings.secrets, "email", email)
+    found = people.credential_by_email(tx, hashes)
     account_id, password_hash = (found.account_id, found.password_hash) if found else (None, None)
-    return _count(tx, email_hash, network, account_id, password_hash)
+    return _count(tx, hashes[0], network, account_id, password_hash)
 
 
 def begin_password_change(tx: UnitOfWork, account_id: str, network: str) -> Try:
@@ -97,7 +97,7 @@ def end_session(tx: UnitOfWork, account_id: str, session_id: str) -> None:
 
 def _count(tx: UnitOfWork, email_hash: str, network: str, account_id: str | None, password_hash: str | None) -> Try:
     now = clock.machine_now()
-    network_key = keyring.lookup(tx.settings.secret, "network", keyring.network(network))
+    network_key = keyring.lookup(tx.settings.secrets[0], "network", keyring.network(network))
     tries = sessions.count_tries(tx, [email_hash, network_key], now)
     wait = max(one.wait_seconds(now) for one in tries)
     return Try(account_id, password_hash, email_hash, network_key, wait)

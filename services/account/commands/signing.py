@@ -21,7 +21,7 @@ def current_key(tx: UnitOfWork) -> OKPKey:
         rows = store.list_keys(tx)
     for _ in range(2):
         for row in signing_order(rows, clock.machine_now()):
-            key = keyring.unwrap(tx.settings.secret, row.key_id, row.sealed)
+            key = keyring.unwrap(tx.settings.secrets, row.key_id, row.sealed)
             if key is not None:
                 return key
         _publish_another(tx, rows)  # the deployment's secret was changed: none of the old keys can be read
@@ -33,7 +33,7 @@ def _publish_another(tx: UnitOfWork, rows: list[KeyRow]) -> None:
     now = clock.machine_now()
     key = keyring.new_signing_key()
     generation = max((row.generation for row in rows), default=0) + 1
-    row = KeyRow(generation, str(key.kid), now, keyring.wrap(tx.settings.secret, key))
+    row = KeyRow(generation, str(key.kid), now, keyring.wrap(tx.settings.secrets[0], key))
     if not store.add_key(tx, row):
         return  # another process was faster; its key is there now
     public = {name: str(value) for name, value in key.as_dict(private=False).items()}

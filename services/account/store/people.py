@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,19 +17,46 @@ from shared.storage.unit_of_work import UnitOfWork
 accounts = Repository(account, Account, key=lambda a: a.account_id)
 
 
-def claim_email(tx: UnitOfWork, email_hash: str, account_id: str, password_hash: str) -> bool:
-    """Make the address this account's. False when it is somebody's; waits for one who claims it right now."""
+def claim_email(tx: UnitOfWork, email_hashes: Sequence[str], account_id: str, password_hash: str) -> bool:
+    """Make the address this account's. False when it is somebody's; waits for one who claims it right now.
+
+    Of several hashes of the address the first is written. Others may write another meanwhile, which the primary key
+    would not notice: all of them take the same lock before they look.
+    """
+    email_hash, *_ = email_hashes
+    if len(email_hashes) > 1:
+        if not tx.node.database.is_sqlite:
+            tx.execute(sa.select(sa.func.pg_advisory_xact_lock(int(min(email_hashes)[:15], 16))))
+        if credential_by_email(tx, email_hashes) is not None:
+            return False
     statement = tx.insert(credential).on_conflict_do_nothing().returning(credential.c.account_id)
     row = {"email_hash": email_hash, "account_id": account_id, "password_hash": password_hash}
     return tx.execute(statement.values(row)).first() is not None
 
 
-def credential_by_email(tx: UnitOfWork, email_hash: str) -> Any:
-    """`(account_id, password_hash)` or None."""
+def credential_by_email(tx: UnitOfWork, email_hashes: Sequence[str]) -> Any:
+    """`(account_id, password_hash)` or None; `email_hashes`: all that the address may be known by."""
     columns = credential.c
     return tx.execute(
-        sa.select(columns.account_id, columns.password_hash).where(columns.email_hash == email_hash)
+        sa.select(columns.account_id, columns.password_hash).where(columns.email_hash.in_(email_hashes))
     ).one_or_none()
+
+
+def credentials_after(tx: UnitOfWork, account_id: str, limit: int) -> list[Any]:
+    """Some `(account_id, email_hash)`, by account."""
+    columns = credential.c
+    wanted = sa.select(columns.account_id, columns.email_hash).where(columns.account_id > account_id)
+    return list(tx.execute(wanted.order_by(columns.account_id).limit(limit)))
+
+
+def rehash_email(tx: UnitOfWork, account_id: str, known: str, email_hash: str) -> bool:
+    """The account is found by another hash from now on; False where another account is found by that one."""
+    taken = sa.select(credential.c.account_id).where(credential.c.email_hash == email_hash)
+    if tx.execute(taken).first() is not None:
+        return False
+    changed = credential.update().where(credential.c.account_id == account_id, credential.c.email_hash == known)
+    tx.execute(changed.values(email_hash=email_hash))
+    return True
 
 
 def password_hash_of(tx: UnitOfWork, account_id: str) -> str | None:

@@ -31,6 +31,12 @@ def add_key(tx: UnitOfWork, row: KeyRow) -> bool:
     return tx.execute(statement.values(values)).first() is not None
 
 
+def rewrap_key(tx: UnitOfWork, key_id: str, known: str, sealed: str) -> None:
+    """The same key, encrypted anew, unless somebody else was faster."""
+    kept = signing_secret.c
+    tx.execute(signing_secret.update().where(kept.key_id == key_id, kept.sealed == known).values(sealed=sealed))
+
+
 def trust_key(tx: UnitOfWork, fact: SigningKeyPublished) -> None:
     """Our own verifier takes the key from now on; the others hear of it."""
     tx.execute(

@@ -82,11 +82,11 @@ def test_neighbours_in_one_ipv6_subscription_are_one_network():
 def test_a_wrapped_key_opens_only_with_its_own_secret():
     key = keyring.new_signing_key()
     wrapped = keyring.wrap("a" * 32, key)
-    opened = keyring.unwrap("a" * 32, str(key.kid), wrapped)
+    opened = keyring.unwrap(["b" * 32, "a" * 32], str(key.kid), wrapped)
     assert opened is not None
     assert opened.as_dict(private=True) == key.as_dict(private=True)
-    assert keyring.unwrap("b" * 32, str(key.kid), wrapped) is None
-    assert keyring.unwrap("a" * 32, "another id", wrapped) is None
+    assert keyring.unwrap(["b" * 32], str(key.kid), wrapped) is None
+    assert keyring.unwrap(["a" * 32], "another id", wrapped) is None
 
 
 def test_a_successor_is_known_before_it_signs():

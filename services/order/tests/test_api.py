@@ -68,6 +68,16 @@ def test_an_order_is_placed_once_however_often_the_button_is_pressed(stage):
     assert len(stage.said(OrderPlaced)) == 1
 
 
+def test_a_quote_outlives_the_secret_it_was_signed_with_while_that_is_changed(stage):
+    buyer = makers.buyer(stage)
+    token = makers.ask_quote(buyer, "p-red-1").json["quote_token"]
+    was = stage.node.settings.secret
+    object.__setattr__(stage.node.settings, "secret", "n" * 32)
+    assert buyer.post("/v1/orders", {"quote_token": token}).json["code"] == "quote_forged"
+    object.__setattr__(stage.node.settings, "secret", f"{'n' * 32},{was}")
+    assert buyer.post("/v1/orders", {"quote_token": token}).status == 202
+
+
 def test_a_quote_is_not_for_others_not_for_later_and_not_to_be_forged(stage):
     buyer, thief = makers.buyer(stage), makers.buyer(stage)
     token = makers.ask_quote(buyer, "p-red-1").json["quote_token"]

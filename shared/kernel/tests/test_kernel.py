@@ -108,6 +108,9 @@ def test_production_starts_with_its_own_secrets_and_without_the_sandbox(producti
     ("name", "value"),
     [
         ("SECRET", "short"),
+        ("SECRET", "s" * 32 + ",short"),
+        ("SECRET", ","),
+        ("CARRIER_SECRET", f"{'s' * 32},{settings.DEVELOPMENT_SECRET}"),
         ("SECRET", settings.DEVELOPMENT_SECRET),
         ("PROVIDER_SECRET", ""),
         ("SANDBOX", "true"),

@@ -385,6 +385,14 @@ def test_a_key_belongs_to_one_person_one_operation_and_one_body(stage: Stage) ->
     assert notes(stage) == ["a", "c", "d"]
 
 
+def test_a_request_is_known_again_while_the_secret_is_changed(small: Stage) -> None:
+    caller, key, was = small.caller("buyer"), new_id(), small.node.settings.secret
+    first = caller.post("/v1/notes", {"text": "a"}, Idempotency_Key=key)
+    object.__setattr__(small.node.settings, "secret", f"{'n' * 32},{was}")
+    assert caller.post("/v1/notes", {"text": "a"}, Idempotency_Key=key).json == first.json
+    assert notes(small) == ["a"]
+
+
 def test_where_a_key_is_required_there_is_no_way_without(small: Stage) -> None:
     answer = small.caller("buyer").post("/v1/payments", {"text": "a"}, Idempotency_Key="")
     assert (answer.status, answer.json["code"]) == (400, "idempotency_key_required")

@@ -29,6 +29,22 @@ def test_any_one_of_several_signatures_suffices_so_that_secrets_can_be_changed()
     assert verify(SECRET, headers(webhook_signature=f"v1,AAAA {good} v0,{good[3:]}"), BODY) == "m1"
 
 
+@pytest.mark.parametrize(("secrets", "believed"), [(f"new,{SECRET}", True), (f"{SECRET}, new", True), ("new", False)])
+def test_while_a_secret_is_changed_the_old_one_is_believed_too(secrets: str, believed: bool) -> None:
+    if believed:
+        assert verify(secrets, headers(), BODY) == "m1"
+    else:
+        with pytest.raises(BadSignature):
+            verify(secrets, headers(), BODY)
+
+
+def test_no_secret_at_all_believes_nobody() -> None:
+    forged = headers(webhook_signature=sign("", "m1", int(clock.machine_seconds()), BODY))
+    for nothing in ("", ",", " "):
+        with pytest.raises(BadSignature):
+            verify(nothing, forged, BODY)
+
+
 def test_a_secret_in_standard_webhooks_own_form_is_decoded() -> None:
     key = b"0123456789abcdef0123456789abcdef"
     written = "whsec_" + base64.b64encode(key).decode()
