@@ -11,7 +11,7 @@ from deploy import fleet
 from deploy.fleet import FLEET, Member
 from deploy.gateway.problems import BadGateway, GatewayTimeout
 from shared.kernel.errors import TooManyRequests, Unavailable
-from shared.runtime.service import Service
+from shared.web.documents import document_of
 
 Json = dict[str, Any]
 _GATEWAY = (TooManyRequests, BadGateway, Unavailable, GatewayTimeout)
@@ -25,7 +25,7 @@ class Contradiction(ValueError):
 def merged(members: tuple[Member, ...] = FLEET) -> Json:
     """Every documented operation. A schema's name is a service's own where two services use it differently."""
     answering = fleet.answering(members)
-    documents = {name: _document(service) for name, service in answering.items()}
+    documents = {name: document_of(service) for name, service in answering.items()}
     ours = _commons()
     shared = _agreed(documents.values())
     known = Counter(name for document in documents.values() for name in _operation_ids(document))
@@ -70,19 +70,6 @@ def merged(members: tuple[Member, ...] = FLEET) -> Json:
         "paths": dict(sorted(paths.items())),
         "components": {"schemas": dict(sorted(schemas.items()))} | dict(sorted(parts.items())),
     }
-
-
-def _document(service: Service) -> Json:
-    from shared.kernel.settings import Settings
-    from shared.storage.unit_of_work import Node
-    from shared.web.factory import create_app
-
-    node = Node(Settings(service.name, "sqlite://", "sqlite://"))
-    try:
-        document: Json = create_app(service, node).extensions["caravan.openapi"]()
-        return document
-    finally:
-        node.close()
 
 
 def _operation_ids(part: Any) -> set[str]:

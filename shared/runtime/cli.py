@@ -63,10 +63,9 @@ def commands(service: Service) -> click.Group:
     @group.command()
     def openapi() -> None:
         """Print the service's OpenAPI document."""
-        from shared.web.factory import create_app
+        from shared.web.documents import document_of
 
-        node = _node(service, configuration.load(service.name))
-        click.echo(_json(create_app(service, node).extensions["caravan.openapi"]()))
+        click.echo(_json(document_of(service)))
 
     return group
 

@@ -18,7 +18,7 @@ from shared.storage.unit_of_work import Node
 from shared.telemetry import logs, metrics
 from shared.web import problems
 from shared.web.auth import Verifier
-from shared.web.documents import Described, document_of
+from shared.web.documents import document_of
 
 if TYPE_CHECKING:
     from shared.runtime.service import Service
@@ -48,19 +48,13 @@ def create_app(service: Service, node: Node) -> Flask:
     app.json = _Json(app)
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY,
-        API_TITLE=f"Caravan {service.name}",
-        API_VERSION="v1",
-        OPENAPI_VERSION="3.1.0",
         PROPAGATE_EXCEPTIONS=False,
         TRAP_HTTP_EXCEPTIONS=False,
     )
     app.extensions["caravan"] = node
     app.extensions["caravan.verifier"] = Verifier(node.database)
-    api = Described(app)
-    api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
     for door in service.doors:
-        api.register_blueprint(door)
-    app.extensions["caravan.openapi"] = functools.partial(document_of, api)
+        app.register_blueprint(door)
     problems.install(app)
     _install_request_context(app, service.name, node.database)
     _install_health(app, service, node)
@@ -96,7 +90,7 @@ def _install_request_context(app: Flask, name: str, database: Database) -> None:
 
 
 def _install_health(app: Flask, service: Service, node: Node) -> None:
-    current = False
+    current, document = False, functools.cache(functools.partial(document_of, service))
 
     @app.get("/livez")
     def livez() -> dict[str, str]:
@@ -117,4 +111,4 @@ def _install_health(app: Flask, service: Service, node: Node) -> None:
 
     @app.get(f"/v1/openapi/{service.name}.json")
     def openapi() -> Any:
-        return app.extensions["caravan.openapi"]()
+        return document()
