@@ -131,7 +131,7 @@ def _subject(tx: Tx, path: Mapping[str, Any], body: Any) -> tuple[str, int]:
     return str(given.get("reference", "")), amount if isinstance(amount, int) else 0
 
 
-TRADE = Trade("carrier", parcels.SCHEMA, KINDS, lambda tx: None, lambda tx: None, _subject)
+TRADE = Trade("carrier", parcels.SCHEMA, KINDS, lambda tx: None, lambda tx: None, _subject, bundles=True)
 
 
 def create_app(settings: Settings) -> Flask:

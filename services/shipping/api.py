@@ -118,7 +118,7 @@ def batch_shipments(tx: UnitOfWork, who: Principal, body: dict[str, Any]) -> Any
 
 @door.post("/callbacks/carriers/<carrier_name>", who=SIGNATURE, answer=Taken)
 def post_carrier_callback(tx: UnitOfWork, who: None, carrier_name: str) -> Any:
-    """A carrier's signed report. Answered 200 once it is kept; a copy of it changes nothing."""
-    callback = carrier(tx.node, carrier_name).read(request.headers, request.get_data())
-    commands.take_report(tx, carrier_name, callback)
+    """A carrier's signed report, or a bundle of up to 100. Answered 200 once all are kept; a copy changes nothing."""
+    callbacks = carrier(tx.node, carrier_name).read(request.headers, request.get_data())
+    commands.take_reports(tx, carrier_name, callbacks)
     return {"status": "taken"}

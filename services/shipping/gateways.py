@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
 
@@ -12,7 +12,7 @@ from services.shipping.domain import Booking, Report
 from services.shipping.domain.reports import Kind, SignedBy
 from shared.contracts.shipping import Parcel, TrackingStatus
 from shared.kernel.errors import BadRequest, Invalid, NotFound, OutsideUnavailable
-from shared.kernel.settings import Settings
+from shared.kernel.settings import Settings, secrets_in
 from shared.storage.unit_of_work import Node
 from shared.web import signatures
 from shared.web.outbound import Outbound
@@ -60,8 +60,8 @@ class Carrier(Protocol):
     def tracking(self, tracking_no: str) -> list[Report] | None:
         """Every report so far; None when the carrier does not know the number."""
 
-    def read(self, headers: Any, body: bytes) -> Callback:
-        """Verify and read a callback. Raises BadSignature, UnreadableReport."""
+    def read(self, headers: Any, body: bytes) -> list[Callback]:
+        """Verify and read a callback, or a bundle of several. Raises BadSignature, UnreadableReport."""
 
 
 def carrier(node: Node, name: str) -> Carrier:
@@ -122,6 +122,19 @@ class _Told(msgspec.Struct):
     data: _Scan
 
 
+class _Message(msgspec.Struct):
+    event_id: str
+    type: str
+    data: msgspec.Raw
+
+
+MOST_TOGETHER = 100
+
+
+class _Bundle(msgspec.Struct):
+    events: Annotated[list[_Told], msgspec.Meta(min_length=1, max_length=MOST_TOGETHER)]
+
+
 class _Tracking(msgspec.Struct):
     tracking_no: str
     scans: list[_Scan]
@@ -130,7 +143,9 @@ class _Tracking(msgspec.Struct):
 LONGEST = 100
 """Characters of an id or a reference."""
 # msgspec learns a type when it first meets it, and two threads that do so at once crash the process: so, here.
-_told = msgspec.json.Decoder(_Told)
+_message = msgspec.json.Decoder(_Message)
+_scan = msgspec.json.Decoder(_Scan)
+_bundle = msgspec.json.Decoder(_Bundle)
 for _shape in (Wish, _Booked, _Withdrawn, _Refusal, _Tracking):
     msgspec.json.Decoder(_shape)
 _KINDS: dict[str, Kind] = {
@@ -163,7 +178,7 @@ class SandboxCarrier:
 
     def __init__(self, settings: Settings) -> None:
         self.secret = settings.carrier_secret
-        self.http = Outbound(settings.carrier_url, {"Authorization": f"Bearer {self.secret}"})
+        self.http = Outbound(settings.carrier_url, {"Authorization": f"Bearer {secrets_in(self.secret)[0]}"})
 
     def book(self, wish: Wish) -> Booking:
         body: dict[str, Any] = {
@@ -203,17 +218,24 @@ class SandboxCarrier:
         except UnreadableReport as error:
             raise OutsideUnavailable("the tracking has a scan of an unknown kind") from error
 
-    def read(self, headers: Any, body: bytes) -> Callback:
+    def read(self, headers: Any, body: bytes) -> list[Callback]:
         event_id = signatures.verify(self.secret, headers, body)
         try:
-            told = _told.decode(body)
+            message = _message.decode(body)
+            if message.type == "bundle":
+                events = _bundle.decode(message.data).events
+            else:
+                events = [_Told(message.event_id, message.type, _scan.decode(message.data))]
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise UnreadableReport() from error
-        if len(event_id) > LONGEST or len(told.data.reference) > LONGEST:
+        if any(not 0 < len(told.event_id) <= LONGEST or len(told.data.reference) > LONGEST for told in events):
             raise UnreadableReport(field="event_id")
-        if told.event_id != event_id:
+        if message.event_id != event_id:
             raise BadRequest("the event id differs from the signed one", field="event_id")
-        return Callback(event_id, told.data.reference, told.data.tracking_no, _report(told.type, told.data))
+        return [
+            Callback(told.event_id, told.data.reference, told.data.tracking_no, _report(told.type, told.data))
+            for told in events
+        ]
 
 
 CARRIERS: dict[str, Callable[[Settings], Carrier]] = {"sandbox": SandboxCarrier}

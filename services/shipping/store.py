@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import sqlalchemy as sa
 
@@ -69,7 +69,7 @@ carrier_callback = sa.Table(
     sa.Column("received_at", Moment, nullable=False),
 )
 """Callbacks that had their effect, written in the same transaction."""
-_CALLBACK = Insert(carrier_callback, keep_first=True)
+_CALLBACK = Insert(carrier_callback, keep_first=True, told="event_id")
 
 
 def lock_orders(tx: UnitOfWork, order_nos: Iterable[str]) -> None:
@@ -100,12 +100,16 @@ def warehouse_region(tx: UnitOfWork, warehouse_id: str) -> str | None:
     return region
 
 
-def is_new_callback(tx: UnitOfWork, carrier: str, event_id: str, reference: str) -> bool:
-    """Mark a callback as heard; False when it was before. A copy under way at the same time waits here."""
-    row = {
-        "carrier": carrier,
-        "event_id": event_id,
-        "reference": reference,
-        "received_at": clock.machine_now(),
-    }
-    return _CALLBACK.write(tx, [row]) > 0
+def new_callbacks(tx: UnitOfWork, carrier: str, references: Mapping[str, str]) -> set[str]:
+    """Mark callbacks (event id -> reference) as heard; the ids of those that were not before.
+
+    A copy under way at the same time waits here, and of two bundles with the same callbacks one.
+    """
+    now = clock.machine_now()
+    return _CALLBACK.write_new(
+        tx,
+        [
+            {"carrier": carrier, "event_id": event_id, "reference": reference, "received_at": now}
+            for event_id, reference in sorted(references.items())
+        ],
+    )

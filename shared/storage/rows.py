@@ -42,23 +42,38 @@ class _Many:
 class Insert(_Many):
     """INSERT of rows that give `columns` (all but those the database fills in, if none are named).
 
-    `keep_first`: a row that is there already stays as it is; otherwise it fails the transaction.
+    `keep_first`: a row that is there already stays as it is; otherwise it fails the transaction. `told`: the column
+    by which `write_new` answers.
     """
 
-    def __init__(self, table: sa.Table, *columns: str, keep_first: bool = False) -> None:
+    def __init__(self, table: sa.Table, *columns: str, keep_first: bool = False, told: str = "") -> None:
         names = columns or tuple(column.name for column in table.columns if column.autoincrement is not True)
         into = f'INSERT INTO "{table.name}" ({_listed(names)})'
         clash = " ON CONFLICT DO NOTHING" if keep_first else ""
+        clash += f' RETURNING "{told}"' if told else ""
         given = ", ".join(f"%({name})s" for name in names)
 
         def portable(tx: UnitOfWork) -> Any:
-            return tx.insert(table).on_conflict_do_nothing() if keep_first else table.insert()
+            statement = tx.insert(table).on_conflict_do_nothing() if keep_first else table.insert()
+            return statement.returning(table.c[told]) if told else statement
 
         super().__init__(
             f"{into} VALUES ({given}){clash}",
             f"{into} SELECT * FROM unnest({_arrays(table, {n: n for n in names})}){clash}",  # noqa: S608
             portable,
         )
+
+    def write_new(self, tx: UnitOfWork, rows: Sequence[Row]) -> set[Any]:
+        """Write the rows, which all have the same keys. Answers what `told` is in those that were not there before."""
+        if not rows:
+            return set()
+        if tx.node.database.is_sqlite:
+            return set(tx.execute(self._portable(tx), list(rows)).scalars())
+        if len(rows) == 1:
+            found = self._one.rows(tx.connection, **rows[0])
+        else:
+            found = self._many.rows(tx.connection, **{name: [row[name] for row in rows] for name in rows[0]})
+        return {value for (value,) in found}
 
 
 class Update(_Many):

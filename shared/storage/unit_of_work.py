@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -115,6 +115,7 @@ class UnitOfWork:
         self.spoke = self.intends = False
         self.repositories: dict[Any, Any] = {}
         self._now: datetime | None = None
+        self._traces: dict[tuple[str, str], str] = {}
         self._facts: list[tuple[Fact, Cause]] = []
         self._timers: dict[tuple[str, str], tuple[datetime | None, Cause]] = {}
         self._intents: list[dict[str, Any]] = []
@@ -158,12 +159,21 @@ class UnitOfWork:
 
     def rejoin(self, aggregate: str, key: str) -> None:
         """Go on in the trace in which we first spoke of this: a party outside that calls us knows nothing of it."""
-        log = event_log.c
-        first = sa.select(log.body).where(log.agg_type == aggregate, log.agg_id == key, log.agg_seq == 1)
-        body = self.connection.execute(first).scalar()
-        if body is not None and (trace := decode_envelope(bytes(body)).traceparent):
+        if (aggregate, key) not in self._traces:
+            self.recall(aggregate, [key])
+        if trace := self._traces[aggregate, key]:
             self.cause = replace(self.cause, traceparent=trace)
             logs.follow(trace, self.cause.correlation_id)
+
+    def recall(self, aggregate: str, keys: Sequence[str]) -> None:
+        """Look up the traces that `rejoin` will go on in, with one statement."""
+        self._traces |= {(aggregate, key): "" for key in keys}
+        if self.node.database.is_sqlite:
+            rows: Sequence[Any] = self.connection.execute(_FIRST, {"aggregate": aggregate, "keys": list(keys)}).all()
+        else:
+            rows = _FIRST_HOT.rows(self.connection, aggregate=aggregate, keys=list(keys))
+        for key, body in rows:
+            self._traces[aggregate, key] = decode_envelope(bytes(body)).traceparent
 
     def emit(self, *facts: Fact) -> None:
         """Say that something happened. Written at the end of the transaction, published after it."""
@@ -304,6 +314,15 @@ class UnitOfWork:
         return {(kind, key): last - counts[kind, key] for kind, key, last in self.connection.execute(statement, rows)}
 
 
+_FIRST = sa.select(event_log.c.agg_id, event_log.c.body).where(
+    event_log.c.agg_type == sa.bindparam("aggregate"),
+    event_log.c.agg_id.in_(sa.bindparam("keys", expanding=True)),
+    event_log.c.agg_seq == 1,
+)
+_FIRST_HOT = Hot(
+    "SELECT agg_id, body FROM event_log"
+    " WHERE agg_type = %(aggregate)s AND agg_id = ANY(%(keys)s::varchar[]) AND agg_seq = 1"
+)
 _DELETE_TIMER = timer.delete().where(timer.c.aggregate == sa.bindparam("a"), timer.c.name == sa.bindparam("n"))
 _INSERT_LOG = sa.insert(event_log).returning(event_log.c.pos, event_log.c.partition_key, sort_by_parameter_order=True)
 BUSINESS_TIME = "clock_timestamp() + coalesce((SELECT seconds FROM clock_offset), 0) * interval '1 second'"

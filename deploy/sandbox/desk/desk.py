@@ -48,7 +48,7 @@ class Trade:
 
     `sweep` lets everything happen that the business clock has made due, `next_due` says when the next such
     thing is, and `subject` gives the merchant's reference and the amount that a call is about, from its
-    path and body, for the switches to match.
+    path and body, for the switches to match. `bundles`: callbacks of one moment come in one message.
     """
 
     name: str
@@ -57,6 +57,7 @@ class Trade:
     sweep: Callable[[Tx], None]
     next_due: Callable[[Tx], str | None]
     subject: Callable[[Tx, Mapping[str, Any], Any], tuple[str, int]]
+    bundles: bool = False
 
 
 class Desk:
@@ -76,6 +77,7 @@ class Desk:
             settings.retry_s,
             settings.max_tries,
             settings.senders,
+            trade.bundles,
         )
         self.postman.start()
 

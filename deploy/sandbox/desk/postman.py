@@ -2,6 +2,9 @@
 
 A callback is `pending` (on its way), `held` or `lost` (by a switch), `delivered`, or `given_up`. The row is
 there before the change is visible and goes only on a 2xx, so a kill -9 anywhere leads to a repeat at worst.
+
+A trade that sends `bundles` puts what happened while the last one was under way into one message, each callback with
+the `event_id` it would have had alone. What is not taken together is sent again alone.
 """
 
 import json
@@ -31,6 +34,8 @@ CREATE INDEX IF NOT EXISTS callbacks_by_state ON callbacks (state, due_ms);
 CREATE INDEX IF NOT EXISTS callbacks_by_reference ON callbacks (reference, state);
 """
 BATCH = 50
+GATHER_S = 0.1
+"""After a bundle of several: what happens meanwhile goes with the next one."""
 TIMEOUT_S = (2.0, 10.0)  # to connect, to answer
 LONGEST_S = 3600.0  # a thread can't wait until the year 9000 in one go
 
@@ -108,14 +113,16 @@ class Postman:
         retry_s: tuple[float, ...],
         max_tries: int,
         senders: int,
+        bundles: bool = False,
     ) -> None:
         self._transaction, self._next_due = transaction, next_due
         self._url, self._keys = url, signing.keys(secret)
-        self._retry_s, self._max_tries = retry_s, max_tries
+        self._retry_s, self._max_tries, self._bundles = retry_s, max_tries, bundles
         self._wake, self._stopping = threading.Event(), False
         self._ended = threading.Condition()  # told whenever a callback came to an end
         self._in_flight: set[str] = set()  # references: about one thing, one callback at a time, in order
-        self._bag: queue.SimpleQueue[Row | None] = queue.SimpleQueue()
+        self._bag: queue.SimpleQueue[list[Row] | None] = queue.SimpleQueue()
+        self._bundle_out, self._bundle_after = False, 0.0  # one at a time, and not before this moment
         work = [self._mind, *[self._carry] * senders]
         self._threads = [threading.Thread(target=run, name="postman", daemon=True) for run in work]
 
@@ -181,40 +188,58 @@ class Postman:
             waiting = tx.all("SELECT * FROM callbacks WHERE state = 'pending' ORDER BY due_ms, n LIMIT ?", BATCH)
             next_due = self.next_due(tx)
             pauses = [clock.parse(next_due) - tx.now_ms] if next_due is not None else []
-        now = clock.machine_ms()
+        now, bundle = clock.machine_ms(), list[Row]()
+        gathering = round((self._bundle_after - time.monotonic()) * 1000)
         for row in waiting:
             if row["reference"] in busy:
                 continue
             if row["due_ms"] > now:
                 pauses.append(row["due_ms"] - now)
                 break
+            if together := self._bundles and row["tries"] == 0:
+                if self._bundle_out:
+                    continue
+                if gathering > 0:
+                    pauses.append(gathering)
+                    continue
             busy.add(row["reference"])
             self._in_flight.add(row["reference"])
-            self._bag.put(row)
+            if together:
+                bundle.append(row)
+            else:
+                self._bag.put([row])
+        if bundle:
+            self._bundle_out = True
+            self._bag.put(bundle)
         return min(max(min(pauses), 1) / 1000, LONGEST_S) if pauses else None
 
     def _carry(self) -> None:
         with requests.Session() as session:
             session.trust_env = False
-            while (row := self._bag.get()) is not None and not self._stopping:
+            while (rows := self._bag.get()) is not None and not self._stopping:
                 try:
-                    self._settle(row, *self._deliver(session, row))
-                except Exception:  # the row is as it was, hence still due
+                    self._settle(rows, *self._deliver(session, rows))
+                except Exception:  # the rows are as they were, hence still due
                     log.exception("a callback's outcome could not be written")
                 finally:
-                    self._in_flight.discard(row["reference"])
+                    for row in rows:
+                        self._in_flight.discard(row["reference"])
+                    if rows[0]["tries"] == 0:
+                        self._bundle_after = time.monotonic() + GATHER_S if len(rows) > 1 else 0.0
+                        self._bundle_out = False
                     self.wake()
                     with self._ended:
                         self._ended.notify_all()
 
-    def _deliver(self, session: requests.Session, row: Row) -> tuple[bool, str]:
-        """Whether it was taken, and the answer in a word."""
-        body, timestamp_s = row["body"].encode(), clock.machine_ms() // 1000
+    def _deliver(self, session: requests.Session, rows: list[Row]) -> tuple[bool, str]:
+        """Whether they were taken, and the answer in a word."""
+        event_id, text = (rows[0]["event_id"], rows[0]["body"]) if len(rows) == 1 else _bundled(rows)
+        body, timestamp_s = text.encode(), clock.machine_ms() // 1000
         headers = {
             "content-type": "application/json",
-            "webhook-id": row["event_id"],
+            "webhook-id": event_id,
             "webhook-timestamp": str(timestamp_s),
-            "webhook-signature": signing.sign(self._keys, row["event_id"], timestamp_s, body),
+            "webhook-signature": signing.sign(self._keys, event_id, timestamp_s, body),
         }
         try:
             answer = session.post(self._url, data=body, headers=headers, timeout=TIMEOUT_S, allow_redirects=False)
@@ -222,8 +247,14 @@ class Postman:
             return False, type(problem).__name__
         return answer.ok and answer.status_code < 300, str(answer.status_code)
 
-    def _settle(self, row: Row, taken: bool, answer: str) -> None:
-        """Write down how it went, and let what was held back behind it follow."""
+    def _settle(self, rows: list[Row], taken: bool, answer: str) -> None:
+        """Write down how it went."""
+        with self._transaction() as tx:
+            for row in rows:
+                self._end(tx, row, taken, answer)
+
+    def _end(self, tx: Tx, row: Row, taken: bool, answer: str) -> None:
+        """One callback's outcome, and let what was held back behind it follow."""
         now, change = clock.machine_ms(), dict[str, Any](last_answer=answer, tries=row["tries"] + 1)
         if taken and row["copies"]:
             change |= {"copies": row["copies"] - 1, "due_ms": now, "tries": 0}
@@ -234,13 +265,20 @@ class Postman:
         else:
             pause_s = self._retry_s[min(row["tries"], len(self._retry_s) - 1)]
             change |= {"due_ms": now + round(pause_s * 1000)}
-        with self._transaction() as tx:
-            tx.change("callbacks", row["n"], **change)
-            if taken:
-                tx.run(
-                    "UPDATE callbacks SET state = 'pending', behind = 0, due_ms = ?"
-                    " WHERE reference = ? AND state = 'held' AND behind = 1 AND n < ?",
-                    now,
-                    row["reference"],
-                    row["n"],
-                )
+        tx.change("callbacks", row["n"], **change)
+        if taken:
+            tx.run(
+                "UPDATE callbacks SET state = 'pending', behind = 0, due_ms = ?"
+                " WHERE reference = ? AND state = 'held' AND behind = 1 AND n < ?",
+                now,
+                row["reference"],
+                row["n"],
+            )
+
+
+def _bundled(rows: list[Row]) -> tuple[str, str]:
+    """The id and the body of one message with these callbacks, each as it would have been alone."""
+    event_id = f"bdl_{secrets.token_hex(12)}"
+    events = ",".join(row["body"] for row in rows)
+    created = json.dumps(rows[-1]["created_at"])
+    return event_id, f'{{"event_id":"{event_id}","type":"bundle","created":{created},"data":{{"events":[{events}]}}}}'

@@ -16,10 +16,12 @@ PATIENCE_S = 20
 
 
 class Receiver:
-    """The merchant's end of the callbacks: verifies, counts, and answers as told (`answers`, then 200)."""
+    """The merchant's end of the callbacks: verifies, counts, answers as told (`answers`, then 200) while it is open."""
 
     def __init__(self):
-        self.got, self.forged, self.answers = [], 0, []
+        self.got, self.sent, self.forged, self.answers = [], [], 0, []
+        self.open = threading.Event()
+        self.open.set()
         self._news = threading.Condition()
         receiver = self
 
@@ -49,11 +51,16 @@ class Receiver:
 
     def take(self, headers, body):
         with self._news:
+            self.sent.append(json.loads(body))
+            self._news.notify_all()
+        assert self.open.wait(PATIENCE_S)
+        with self._news:
             answer = self.answers.pop(0) if self.answers else 200
             if not signing.verify(SECRET, headers, body, time.time()):  # noqa: TID251 - a signature's age is real
                 self.forged += 1
             elif answer == 200:
-                self.got.append(json.loads(body))
+                event = json.loads(body)
+                self.got += event["data"]["events"] if event["type"] == "bundle" else [event]
             self._news.notify_all()
             return answer
 
@@ -62,6 +69,11 @@ class Receiver:
         with self._news:
             assert self._news.wait_for(lambda: len(self.got) >= count, PATIENCE_S), self.got
             return list(self.got)
+
+    def wait_for_message(self):
+        """Return once a message has come, answered or not."""
+        with self._news:
+            assert self._news.wait_for(lambda: self.sent, PATIENCE_S)
 
     def types(self):
         return [event["type"] for event in self.got]

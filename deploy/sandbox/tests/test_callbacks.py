@@ -129,6 +129,25 @@ def test_callbacks_about_one_thing_come_in_order(warehouse, receiver):
     assert [event["data"]["sequence"] for event in events] == list(range(1, 22))
 
 
+def test_what_happens_meanwhile_comes_in_one_message_and_each_alone_where_that_was_not_taken(warehouse, receiver):
+    parcels = [warehouse.book(f"S{number}") for number in range(4)]
+    receiver.open.clear()
+    warehouse.courier(parcels[0], "collect")
+    receiver.wait_for_message()
+    for parcel in parcels[1:]:
+        warehouse.courier(parcel, "collect", "scan")
+    receiver.answers = [200, 500]
+    receiver.open.set()
+    warehouse.settle()
+    alone, bundle = receiver.sent[:2]
+    together = [event["event_id"] for event in bundle["data"]["events"]]
+    assert (alone["type"], bundle["type"], len(together)) == ("tracking.updated", "bundle", 3)
+    assert {event["event_id"] for event in receiver.sent[2:]} >= set(together)
+    assert sorted((event["data"]["reference"], event["data"]["sequence"]) for event in receiver.got) == [
+        ("S0", 1), *((f"S{number}", sequence) for number in (1, 2, 3) for sequence in (1, 2)),
+    ]  # fmt: skip
+
+
 def test_the_age_of_a_signature_follows_the_machines_clock(shop, receiver):
     shop.ask("POST", "/sandbox/clock", {"offset_seconds": 40 * 24 * 3600})
     shop.paid()

@@ -57,10 +57,21 @@ def withdraw(node: Node, intent: Intent) -> bool:
 # --- reports ---------------------------------------------------------------------------------------------
 
 
-def take_report(tx: UnitOfWork, carrier_name: str, callback: Callback) -> None:
-    """A verified callback's effect, once for its event id; one about nothing of ours is noted and logged."""
-    if not store.is_new_callback(tx, carrier_name, callback.event_id, callback.reference):
-        return
+def take_reports(tx: UnitOfWork, carrier_name: str, callbacks: list[Callback]) -> None:
+    """Verified callbacks' effects, each once for its event id; one about nothing of ours is noted and logged."""
+    told = {callback.event_id: callback for callback in callbacks}
+    new = store.new_callbacks(tx, carrier_name, {event_id: told[event_id].reference for event_id in told})
+    fresh = [callback for event_id, callback in told.items() if event_id in new]
+    known = store.shipments.lock(tx, {callback.reference.rpartition(".")[0] for callback in fresh})
+    if known:
+        tx.recall("shipment", [shipment.shipment_id for shipment in known])
+    cause = tx.cause
+    for callback in fresh:
+        tx.cause = cause  # each goes on in its own shipment's trace, or in none
+        _take(tx, carrier_name, callback)
+
+
+def _take(tx: UnitOfWork, carrier_name: str, callback: Callback) -> None:
     shipment_id, _, packing = callback.reference.rpartition(".")
     shipment = store.shipments.find(tx, shipment_id)
     if shipment is None or shipment.carrier != carrier_name or not packing.isdecimal():

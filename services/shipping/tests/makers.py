@@ -17,6 +17,7 @@ from shared.contracts.order import ConfirmedLine, OrderCancellationRequested, Or
 from shared.contracts.shipping import ShipmentPlanned
 from shared.kernel import clock
 from shared.kernel.errors import OutsideUnavailable
+from shared.kernel.ids import new_id
 from shared.storage.types import intent
 from shared.testing.stage import Answer, Caller, Stage
 from shared.web import signatures
@@ -149,6 +150,11 @@ class Shop:
             event_id = f"evt_{reference}_{sequence}"
             bodies.append(json.dumps({"event_id": event_id, "type": kind, "created": "x", "data": data}).encode())
         return bodies
+
+    def bundle(self, *bodies: bytes) -> bytes:
+        """These callbacks in one message."""
+        data = {"events": [json.loads(body) for body in bodies]}
+        return json.dumps({"event_id": f"bdl_{new_id()}", "type": "bundle", "created": "x", "data": data}).encode()
 
     def call_back(self, *bodies: bytes, secret: str = SECRET, age: int = 0, carrier: str = "sandbox") -> list[int]:
         """Send callbacks; their answers' statuses."""

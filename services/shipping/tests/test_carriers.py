@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from services.shipping import store
 from services.shipping.domain import Report
 from services.shipping.gateways import SandboxCarrier, Wish
-from services.shipping.tests.makers import NOON, SECRET, cancel_wish, make_due
+from services.shipping.tests.makers import NOON, SECRET, at, cancel_wish, make_due
 from shared.contracts.shipping import (
     CashCollected,
     Delivered,
@@ -136,6 +136,28 @@ def test_copies_change_nothing(shop, way):
     assert set(shop.call_back(*story, *story, *story)) == {200}
     assert Counter(type(fact).__name__ for fact in shop.stage.said())["Delivered"] == 1
     assert (len(shop.stage.said(TrackingUpdated)), rows(shop)) == (2, 3)
+
+
+def test_reports_in_one_message_are_each_taken_once(shop):
+    """Whether they come together, come again, or had come alone before."""
+    ways = {no: shop.handed_over(no) for no in shop.sold(at("w1", "l1", 1), at("w2", "l1", 1))}
+    stories = [shop.story(reference, "collect", "out", "deliver") for reference in ways.values()]
+    alone, rest = stories[0][0], [body for story in stories for body in story][1:]
+    strange = shop.story("nothing-of-ours.1", "collect")
+    together = shop.bundle(*rest, alone, *rest, *strange)
+    assert shop.call_back(alone, together, together, *rest) == [200] * 8
+    assert [shop.see(no)["state"] for no in ways] == ["DELIVERED", "DELIVERED"]
+    said = shop.stage.said(TrackingUpdated), shop.stage.said(Delivered)
+    assert ([len(facts) for facts in said], rows(shop)) == ([4, 2], 7)
+
+
+@pytest.mark.parametrize("change", [{"type": "exploded"}, {"event_id": ""}, {"data": None}, None])
+def test_a_message_with_one_bad_report_is_refused_whole_and_leaves_nothing(small_shop, change):
+    (shipment_id,) = small_shop.sold()
+    good, bad = small_shop.story(small_shop.handed_over(shipment_id), "collect", "scan")
+    bodies = [good, json.dumps(json.loads(bad) | change).encode()] if change else []
+    assert (small_shop.send(small_shop.bundle(*bodies)), rows(small_shop)) == (422, 0)
+    assert small_shop.stage.said(TrackingUpdated) == []
 
 
 def test_reports_in_the_wrong_order_wait_for_their_turn(shop, way):

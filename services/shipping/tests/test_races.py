@@ -110,6 +110,14 @@ def test_all_callbacks_at_once_end_at_the_door(shop):
     assert len(shop.stage.said(Delivered)) == 1
 
 
+def test_messages_with_the_same_reports_in_another_order_at_once_have_one_effect(shop):
+    references = [shop.handed_over(no) for no in shop.sold(at("w1", "l1", 1), at("w2", "l1", 1))]
+    (one, other) = [shop.story(reference, "collect", "out", "deliver") for reference in references]
+    there, back = shop.bundle(*one, *other), shop.bundle(*reversed(other), *reversed(one))
+    assert set(at_once(*[lambda body=body: shop.send(body) for body in (there, back) * 3])) == {200}
+    assert len(shop.stage.said(Delivered)) == 2
+
+
 def test_the_plan_and_the_wish_to_cancel_at_once(shop):
     """Two workers during a change of lease: whoever is first, no shipment outlives the answer."""
     for n in range(1, 7):

@@ -13,6 +13,7 @@ from services.support.store.rows import metadata
 from shared.contracts.support import NotificationSent
 from shared.kernel.errors import TooEarly
 from shared.kernel.ids import new_id
+from shared.storage.rows import Insert
 from shared.storage.types import Body, Moment
 from shared.storage.unit_of_work import Cause, UnitOfWork
 
@@ -58,6 +59,12 @@ notification = sa.Table(
 """One row per message to one person. `mail`: none, asked, sending, then how the letter ended."""
 
 
+_NEW = Insert(
+    notification, *(column.name for column in notification.c if column.name != "read_at"),
+    keep_first=True, told="notification_id",
+)  # fmt: skip
+
+
 class Outbasket:
     """What a batch has to tell: shops looked up once, rows written once."""
 
@@ -71,8 +78,7 @@ class Outbasket:
         if not waiting:
             return
         by_id = {row["notification_id"]: (row, cause, mail) for row, cause, mail in waiting}
-        statement = tx.insert(notification).on_conflict_do_nothing().returning(notification.c.notification_id)
-        written = set(tx.execute(statement, [row for row, _, _ in by_id.values()]).scalars())
+        written = _NEW.write_new(tx, [row for row, _, _ in by_id.values()])
         own = tx.cause
         for row, cause, mail in by_id.values():
             if row["notification_id"] in written:
