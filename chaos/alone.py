@@ -19,6 +19,7 @@ from deploy import fleet
 from deploy.fleet import FLEET
 from deploy.sandbox.world import Desk, World
 from deploy.servers import ServerError, free_port
+from deploy.stack.nursery import Nursery
 from deploy.stack.processes import Job, Watchdog, await_ready, python, stop_jobs
 from shared.storage.database import Database
 
@@ -48,7 +49,7 @@ class Alone:
         self.stores: dict[str, Database] = {}
 
     def start(self) -> Self:
-        self._watchdog = Watchdog(self.home)
+        self._watchdog, self._nursery = Watchdog(self.home), Nursery([])
         self.revive(NAME)
         await_ready(list(self.jobs.values()), READY_SECONDS)
         kept = msgspec.json.decode((self.home / "platform.json").read_bytes())
@@ -73,7 +74,7 @@ class Alone:
         return found[1], found[2]
 
     def revive(self, name: str) -> None:
-        self.jobs[name].start(self._watchdog)
+        self.jobs[name].start(self._watchdog, self._nursery)
 
     def settle(self, seconds: float = 60) -> None:
         """Return once nothing is under way or due. Raises NotQuiet."""
@@ -89,6 +90,7 @@ class Alone:
             store.close()
         if hasattr(self, "world"):
             self.world.close()
+        self._nursery.stop()
         self._watchdog.dismiss()
         shutil.rmtree(self.home, ignore_errors=True)
 

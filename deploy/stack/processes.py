@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -13,8 +15,8 @@ from pathlib import Path
 import requests
 
 from deploy.servers import Process, ServerError
+from deploy.stack.nursery import Nursery
 
-ROOT = Path(__file__).parents[2]
 TICKS = os.sysconf("SC_CLK_TCK")
 # If its standard input ends, whoever started us is gone: end what is on the list, each with its whole group.
 _WATCHDOG = 'read -r _; [ -f "$0" ] && while read -r group; do kill -9 "-$group" 2>/dev/null; done < "$0"; exit 0'
@@ -49,27 +51,27 @@ class Job:
         self, name: str, command: Sequence[str | Path], env: Mapping[str, str], log: Path, health: str
     ) -> None:
         self.name, self.command, self.env, self.log, self.health = name, command, env, log, health
-        self._child: subprocess.Popen[bytes] | None = None
+        self._pid = 0
+        self._end: int | None = None  # a descriptor of the process, that can be read once it has ended
 
-    def start(self, watchdog: Watchdog) -> None:
+    def start(self, watchdog: Watchdog, nursery: Nursery) -> None:
         """Start it; does not wait. Its output is added to its log."""
-        with self.log.open("ab") as log:
-            self._child = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT,
-                env=dict(self.env), start_new_session=True,
-            )  # fmt: skip
-        watchdog.mind(self._child.pid)
+        self._forget()
+        self._pid = nursery.start(self.command, self.env, self.log)
+        watchdog.mind(self._pid)
+        with contextlib.suppress(ProcessLookupError):  # so soon
+            self._end = os.pidfd_open(self._pid)
 
     @property
     def running(self) -> bool:
-        return self._child is not None and self._child.poll() is None
+        return not self.wait(0)
 
     @property
     def pid(self) -> int:
         """The first process's. Raises ServerError when it was never started."""
-        if self._child is None:
+        if not self._pid:
             raise ServerError(f"{self.name} was never started")
-        return self._child.pid
+        return self._pid
 
     def pids(self) -> list[int]:
         """Its processes, parents first; empty when it is over."""
@@ -79,28 +81,29 @@ class Job:
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the first process, or, when it is one that cannot be passed on, to all of them."""
-        if self._child is None:
-            return
         if number in (signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT):
-            _signal_group(self._child.pid, number)
-        elif self.running:
-            self._child.send_signal(number)
+            _signal_group(self._pid, number)
+        elif self._end is not None and self.running:
+            signal.pidfd_send_signal(self._end, number)
 
     def wait(self, seconds: float) -> bool:
         """Whether it has ended within so many seconds."""
-        if self._child is None:
+        if self._end is None:
             return True
-        try:
-            self._child.wait(max(0.0, seconds))
-        except subprocess.TimeoutExpired:
-            return False
-        return True
+        ended = select.poll()
+        ended.register(self._end, select.POLLIN)
+        return bool(ended.poll(max(0.0, seconds) * 1000))
 
     def end(self) -> None:
         """Whatever is left of it dies now."""
-        if self._child is not None:
-            _signal_group(self._child.pid, signal.SIGKILL)
-            self._child.wait(10)
+        _signal_group(self._pid, signal.SIGKILL)
+        self.wait(10)
+        self._forget()
+
+    def _forget(self) -> None:
+        if self._end is not None:
+            os.close(self._end)
+            self._end = None
 
     def is_ready(self) -> bool:
         """Raises ServerError, with the end of its log, when it has ended instead."""
@@ -162,7 +165,6 @@ def gunicorn(application: str, *options: str) -> list[str | Path]:
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:
-    try:
-        os.killpg(group, number)
-    except (ProcessLookupError, PermissionError):
-        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if group:  # zero would be our own
+            os.killpg(group, number)

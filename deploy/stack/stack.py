@@ -29,6 +29,7 @@ from deploy.sandbox.world import SETTLE_SECONDS, Desk, World
 from deploy.servers import NginxServer, PostgresServer, RabbitServer, Server, free_port, start_all, stop_all, versions
 from deploy.servers.process import port_is_free
 from deploy.stack import stores
+from deploy.stack.nursery import Nursery
 from deploy.stack.processes import Job, Watchdog, await_ready, cpu_seconds, gunicorn, python, stop_jobs
 from shared.kernel.settings import Settings
 from shared.storage.database import Database
@@ -86,6 +87,7 @@ class Stack:
         self._operator: tuple[str, str] | None = None
         self._settled: set[str] = set()
         self._watchdog: Watchdog | None = None
+        self._nursery: Nursery | None = None
 
     # --- what others use ------------------------------------------------------------------------------------
 
@@ -212,6 +214,9 @@ class Stack:
                 store.close()
             if nginx is not None:
                 stop_all(*self.servers.values())
+            if self._nursery is not None:
+                self._nursery.stop()
+                self._nursery = None
             if self._watchdog is not None:
                 self._watchdog.dismiss()
                 self._watchdog = None
@@ -276,7 +281,8 @@ class Stack:
         self.ports = self.kept.ports
         self.jobs = dict(self._plan())
         write_private(self.home / "secret" / "kept.json", msgspec.json.encode(self.kept))
-        self._watchdog = Watchdog(self.home / "secret")
+        self._watchdog, self._nursery = Watchdog(self.home / "secret"), Nursery()
+        self._watchdog.mind(self._nursery.pid)
 
     def _open_stores(self) -> None:
         stores.create(self.postgres, self.members, self._password)
@@ -285,9 +291,9 @@ class Stack:
             stores.migrate(self.members, self.stores, self.urls["vault"])
 
     def _launch(self, job: Job) -> None:
-        if self._watchdog is None:
+        if self._watchdog is None or self._nursery is None:
             raise RuntimeError("the stack is stopped")
-        job.start(self._watchdog)
+        job.start(self._watchdog, self._nursery)
 
     def _mind(self, server: Server) -> None:
         for process in server.state.processes.values():

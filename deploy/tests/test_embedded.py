@@ -18,7 +18,7 @@ from deploy.embedded import HomeTaken, Platform
 from deploy.gateway import wsgi
 from deploy.gateway.routes import Route, Table
 from deploy.serving import Server
-from deploy.stack.processes import ROOT
+from deploy.stack.nursery import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ import requests
 from deploy.fleet import FLEET
 from deploy.servers import wait_until
 from deploy.stack import Stack
-from deploy.stack.processes import Job, Watchdog, cpu_seconds, python, stop_jobs
+from deploy.stack.nursery import Nursery, Order
+from deploy.stack.processes import Job, Watchdog, cpu_seconds, gunicorn, python, stop_jobs
 from deploy.stack.stack import Kept
 
 pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("stack")]
@@ -70,10 +72,17 @@ def test_what_two_processes_of_a_service_count_adds_up(stack: Stack):
     assert counted() - before == 8
 
 
-def test_what_is_started_dies_with_the_one_who_started_it(tmp_path: Path):
+@pytest.fixture
+def nursery() -> Iterator[Nursery]:
+    nursery = Nursery([])
+    yield nursery
+    nursery.stop()
+
+
+def test_what_is_started_dies_with_the_one_who_started_it(nursery: Nursery, tmp_path: Path):
     watchdog = Watchdog(tmp_path)
     job = Job("sleeper", ["/bin/sh", "-c", "sleep 300 & wait"], {}, tmp_path / "log", "http://127.0.0.1:1/")
-    job.start(watchdog)
+    job.start(watchdog, nursery)
     wait_until(lambda: len(job.pids()) == 2, 10, "no child")
     assert watchdog._process.stdin is not None
     watchdog._process.stdin.close()  # as the system does when we are killed
@@ -82,15 +91,27 @@ def test_what_is_started_dies_with_the_one_who_started_it(tmp_path: Path):
     watchdog.dismiss()
 
 
-def test_who_does_not_end_when_asked_is_killed_with_all_children(tmp_path: Path):
+def test_who_does_not_end_when_asked_is_killed_with_all_children(nursery: Nursery, tmp_path: Path):
     watchdog = Watchdog(tmp_path)
     job = Job("deaf", python("-c", "import signal, time; signal.signal(15, lambda *_: 0); time.sleep(300)"),
               {}, tmp_path / "log", "http://127.0.0.1:1/")  # fmt: skip
-    job.start(watchdog)
+    job.start(watchdog, nursery)
     wait_until(lambda: cpu_seconds(job.pids()) > 0, 10, "it does not start")
     stop_jobs([job], 0.1)
     assert not job.running
     watchdog.dismiss()
+
+
+def test_a_program_is_forked_unless_it_would_have_been_imported_otherwise():
+    def forks(command: list[str | Path], **env: str) -> bool:
+        return Order([str(part) for part in command], env, "").forks
+
+    assert forks(python("-m", "services.order", "work"), CARAVAN_ENV="development")
+    assert forks(gunicorn("services.order.app:create_app()"))
+    assert not forks(gunicorn("services.order.app:create_live()", "-k", "gevent"))
+    assert not forks(python("-m", "services.order", "work"), CARAVAN_CRASH_AT="relay.after_confirm")
+    assert not forks(gunicorn("services.order.app:create_app()"), PROMETHEUS_MULTIPROC_DIR="folder")
+    assert not forks(["/bin/sh", "-c", "services.order"])
 
 
 def test_a_folder_never_forgets_a_shard_in_which_facts_may_lie():
