@@ -4,7 +4,7 @@ PYTHON ?= python3
 ON     ?= embedded
 T      ?=
 SCALE  ?=
-N      ?= 2
+N      ?= 3
 FAULTS ?=
 
 VENV   := .venv

@@ -34,6 +34,10 @@ settings.register_profile("caravan", deadline=None, phases=PHASES)
 settings.register_profile("proof", deadline=None, phases=PHASES, max_examples=1000)  # --hypothesis-profile=proof
 settings.load_profile("caravan")
 
+LONG = (
+    "stack", "doors", "shared/messaging/tests/test_brokers.py", "shared/messaging/tests/test_crashes.py",
+    "shared/messaging/tests/test_rabbit.py", "deploy/tests/test_servers.py",
+)  # fmt: skip
 S = TypeVar("S", bound=Server)
 _KINDS: dict[str, type[Server]] = {"postgres": PostgresServer, "rabbit": RabbitServer}
 _HOME = Path(tempfile.gettempdir()) / f"caravan-tests-{os.getuid()}"
@@ -69,8 +73,8 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-@pytest.hookimpl(tryfirst=True)  # before -m "not servers" makes its choice
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # around all others: before -m "not servers" makes its choice
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     for item in items:
         if item.get_closest_marker("fuzz") is not None:
             item.add_marker(pytest.mark.timeout(45 * item.config.getoption("--fuzz-examples")))
@@ -81,6 +85,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
         if getattr(item.config.option, "loadgroup", False):
             _name_its_group(item)
+    yield
+    items.sort(key=_begins)  # after whoever shuffled them
+
+
+def _begins(item: pytest.Item) -> int:
+    """What takes minutes begins first, so that nobody waits for it alone at the end."""
+    group = item.get_closest_marker("xdist_group")
+    return LONG.index(group.args[0]) if group is not None and group.args[0] in LONG else len(LONG)
 
 
 def _name_its_group(item: pytest.Item) -> None:
