@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import fields, validate
+from marshmallow import ValidationError, fields, validate
 
 from services.order.domain import policy
+from services.order.domain.states import State
 from shared.web.door import Schema, View
 
 PHONE = validate.Regexp(r"^\+?[0-9 ()-]{5,24}\Z")
@@ -202,10 +203,17 @@ class ListQuery(Schema):
     limit = fields.Integer(load_default=20, validate=validate.Range(1, 100))
 
 
+def _states(text: str) -> None:
+    """A state that there is not would be waited for in vain."""
+    unknown = {one.strip() for one in text.split(",")} - {state.value for state in State} - {""}
+    if unknown:
+        raise ValidationError(f"states are {', '.join(state.value for state in State)}")
+
+
 class WaitQuery(Schema):
     """Hold the answer until the order is in one of these states (comma separated), or `timeout` seconds went by."""
 
-    wait_for = fields.String(load_default="", validate=validate.Length(max=200))
+    wait_for = fields.String(load_default="", validate=[validate.Length(max=200), _states])
     timeout = fields.Float(load_default=20.0, validate=validate.Range(0, 30))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import msgspec
 import structlog
 
 FOLLOWED = ("trace_id", "correlation_id")
-_encode = msgspec.json.Encoder(enc_hook=repr).encode
+_encoder = msgspec.json.Encoder(enc_hook=repr)
 
 
 def configure(service: str, level: str = "INFO") -> None:
@@ -23,13 +24,21 @@ def configure(service: str, level: str = "INFO") -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            lambda _logger, _name, event: _encode(event).decode(),
+            _written,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(process=service)
+
+
+def _written(_logger: Any, _name: str, event: Any) -> str:
+    """One line, whatever is in it: controls are escaped, and so is half a character, which msgspec will not write."""
+    try:
+        return _encoder.encode(event).decode()
+    except UnicodeEncodeError:
+        return json.dumps(event, default=repr)
 
 
 def get(name: str) -> Any:

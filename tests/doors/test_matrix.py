@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +15,9 @@ from shared.kernel.ids import group_number, new_id
 from shared.storage.trust import STRANGER
 from shared.storage.types import audit
 from tests.doors.house import BUYERS, PEOPLE, SELLERS, STAFF, House
+from tests.doors.injections import MARK, requests_to
 from tests.doors.operations import Operation, body_for, fields_of, objects_in, operations, removes
+from tests.ends import end_of
 
 pytestmark = pytest.mark.xdist_group("doors")
 ROLES = frozenset({"buyer", "seller", "operator"})
@@ -31,6 +34,10 @@ MISSING = {
     "order_no": f"{group_number()}-1", "group_no": group_number(), "payment_id": f"pay_{group_number()}",
     "refund_id": f"{group_number()}-1-r1", "sku": "no-such-thing", "category_id": "no-such-shelf",
 }  # fmt: skip
+
+
+UNSAFE = re.compile(rf"[^\x20-\x7e]|{MARK}[^%\w]")
+"""What no header may hold: anything but ASCII, or what was put in as it was."""
 
 
 class Asker:
@@ -261,3 +268,30 @@ def test_what_is_in_a_body_is_as_closed_as_the_body(asker: Asker) -> None:
     for one in operations():
         for schema in objects_in(one.body or {}):
             assert schema.get("additionalProperties") is not None, f"{one} takes any field in {schema}"
+
+
+def test_no_text_is_taken_for_more_than_a_text_wherever_it_is_put(asker: Asker) -> None:
+    """SQL, headers, templates, paths: no fault, nothing of it in a header, and the other family's is as it was."""
+    house, found = asker.house, Counter[int]()
+    house.platform.settle()
+    theirs = dict.fromkeys([house.families[1].mark, house.families[1].buyer.account_id], "THEIRS")
+    before = end_of(house.platform, theirs, {})
+    for number, one in enumerate(operations()):
+        person = house.who_may(one.who)
+        gone = person is None or "letter_id" in one.arguments  # the letter is for other tests to find
+        ids = (None if gone else asker.own(one, str(person))) or asker.missing(one)
+        mine = {name: owned[person][0] for name, owned in house.things.items() if owned.get(person or "")}
+        for asked in requests_to(one, ids, body_for(one.body, mine)):
+            answer = house.ask(
+                person, one.method, asked.path, data=asked.raw, content_type="application/json",
+                environ_base={"REMOTE_ADDR": f"198.51.{number % 250}.{sum(found.values()) % 250}"},
+            )  # fmt: skip
+            found[answer.status_code] += 1
+            assert answer.status_code < 500, f"{asked}: {answer.data!r}"
+            assert not answer.data or "json" in answer.mimetype or one.stream, f"{asked}: {answer.mimetype}"
+            heads = [*answer.headers.keys(), *answer.headers.values()]
+            assert not [head for head in heads if UNSAFE.search(head)], f"{asked}: {answer.headers}"
+            assert "Set-Cookie" not in answer.headers, str(asked)
+    house.platform.settle()
+    assert end_of(house.platform, theirs, {}) == before
+    assert found[200] + found[201] + found[202] + found[204] > 100, "hardly any of it was let in"

@@ -206,6 +206,13 @@ def test_a_held_get_answers_as_soon_as_the_order_moves(stage):
     assert seen[0]["state"] == "AWAITING_PAYMENT"
 
 
+def test_a_state_that_there_is_not_is_refused_rather_than_waited_for(stage):
+    buyer = makers.buyer(stage)
+    order_no = makers.place(buyer, "p-red-1")["orders"][0]["order_no"]
+    refused = buyer.get(f"/v1/orders/{order_no}?wait_for=CONFIRMED,PAYED")
+    assert (refused.status, refused.json["field"]) == (422, "wait_for")
+
+
 def test_a_stream_begins_with_the_present_and_resumes_where_it_broke_off(stage):
     buyer = makers.buyer(stage)
     order_no = makers.place(buyer, "p-red-1")["orders"][0]["order_no"]
