@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from urllib.parse import urlsplit
 
@@ -129,6 +129,36 @@ def test_what_cannot_be_read_is_refused_and_nothing_breaks(grounds: Grounds, wha
         assert b"application/problem+json" in rest, found[:300]
         assert b"Traceback" not in rest
     assert requests.get(f"{grounds.url}/v1/categories", timeout=PATIENCE).status_code == 200
+
+
+MEBIBYTE = 2**20
+WRONG = account(name=7)
+
+
+def chunked(body: bytes) -> bytes:
+    kind = "Content-Type: application/json"
+    pieces = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in (body[:65_536], body[65_536:]) if piece)
+    return head("POST /v1/accounts HTTP/1.1", kind, "Transfer-Encoding: chunked", body=pieces + b"0\r\n\r\n")
+
+
+@pytest.mark.parametrize("sent", [post, chunked])
+def test_a_body_of_a_mebibyte_reaches_its_service_and_with_one_byte_more_it_does_not(
+    grounds: Grounds, sent: Callable[[bytes], bytes]
+) -> None:
+    most = answers(grounds, sent(WRONG.ljust(MEBIBYTE)))
+    assert most.startswith(b"HTTP/1.1 422 "), most[:300]
+    assert b'"field":"name"' in most
+    more = answers(grounds, sent(WRONG.ljust(MEBIBYTE + 1)))
+    assert more.startswith(b"HTTP/1.1 413 "), more[:300]
+    assert b"application/problem+json" in more
+    assert b'"code":"payload_too_large"' in more
+
+
+@pytest.mark.parametrize("depth", [50, 1_000, 400_000])
+def test_json_of_any_depth_is_refused_where_a_text_belongs(grounds: Grounds, depth: int) -> None:
+    found = answers(grounds, post(account().replace(b'"Li"', b"[" * depth + b"]" * depth)))
+    assert found[:13] in (b"HTTP/1.1 422 ", b"HTTP/1.1 400 "), found[:300]
+    assert (b'"field":"name"' if depth == 50 else b'"code":') in found
 
 
 def test_the_last_of_two_equal_names_counts_everywhere_alike(grounds: Grounds) -> None:
