@@ -10,6 +10,7 @@ FAULTS ?=
 VENV   := .venv
 PY     := $(VENV)/bin/python
 SETUP  := $(VENV)/.installed
+TOOLS  := build/audit
 CODE    = $(wildcard shared services deploy tests benchmarks chaos conftest.py)
 MACHINES = $(shell grep -rl "hypothesis" --include="test_*.py" shared services)
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
@@ -17,7 +18,7 @@ LOCK    = $(VENV)/bin/uv pip compile pyproject.toml --universal --python-version
           --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run stack up test check lint format docs tapes fuzz bench chaos containers proof servers lock clean
+.PHONY: help setup demo run stack up test check lint format docs tapes fuzz bench chaos containers proof servers lock sbom audit clean
 
 help:
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -101,6 +102,18 @@ lock:               ## resolve the newest versions that fit pyproject.toml into 
 	@$(LOCK) --upgrade --constraint requirements/run.txt --extra otel --output-file requirements/otel.txt
 	@$(LOCK) --upgrade --constraint requirements/otel.txt --extra otel --group test --group lint \
 	  --output-file requirements/dev.txt
+	@$(LOCK:pyproject.toml=--group pyproject.toml:audit) --upgrade --output-file requirements/audit.txt
+
+sbom: $(TOOLS)/.installed   ## write down what is delivered, from the locks, as CycloneDX JSON (build/sbom.json)
+	@$(TOOLS)/bin/python -m deploy.supply
+
+audit: $(TOOLS)/.installed  ## ask whether a weakness is known of anything that is delivered; says so when nobody can be asked
+	@$(TOOLS)/bin/python -m deploy.supply audit
+
+$(TOOLS)/.installed: requirements/audit.txt
+	@$(PYTHON) -m venv $(TOOLS)
+	@$(TOOLS)/bin/python -m pip install -qq --disable-pip-version-check --no-input --require-hashes -r requirements/audit.txt
+	@touch $@
 
 clean:              ## remove .venv, caches and local stores; a .env with your secrets stays
 	git clean -fdX --exclude '!.env' --exclude '!.env.*'

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from deploy import supply
+
 ROOT = Path(__file__).parents[1]
 LOCKS = {path.stem: path for path in (ROOT / "requirements").glob("*.txt")}
 _PINNED = re.compile(r"([a-z0-9][a-z0-9.-]*)(?:\[[a-z0-9,-]+\])?==[\w.!+]+(?: ; [^\\]+)?")
@@ -28,6 +30,15 @@ def wrong_in(lock: str) -> list[str]:
 
 def locked_in(lock: str) -> set[str]:
     return {found[1] for line in lock.splitlines() if (found := _PINNED.match(line))}
+
+
+def test_what_is_delivered_is_written_down_with_versions_files_and_who_wants_it() -> None:
+    found = {one.name: one for one in supply.packages(supply.DELIVERED.read_text())}
+    assert found.keys() == locked_in(LOCKS["otel"].read_text())
+    assert found["flask"].version.startswith("3.")
+    assert all(one.hashes for one in found.values())
+    assert {"caravan", "flask-smorest"} <= set(found["flask"].wanted_by)
+    assert all(one.wanted_by and {*one.wanted_by} <= {"caravan", *found} for one in found.values())
 
 
 @pytest.mark.parametrize("name", sorted(LOCKS))
@@ -55,10 +66,12 @@ def test_a_line_that_lets_in_anything_else_is_noticed(line: str) -> None:
 
 def test_every_dependency_is_locked() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    groups = project["dependency-groups"]
     needs = {
+        "audit": groups.pop("audit"),
         "run": project["project"]["dependencies"],
         "otel": project["project"]["optional-dependencies"]["otel"],
-        "dev": [one for group in project["dependency-groups"].values() for one in group],
+        "dev": [one for group in groups.values() for one in group],
     }
     assert set(LOCKS) == set(needs)
     for name, wanted in needs.items():
