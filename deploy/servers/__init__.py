@@ -6,6 +6,7 @@ user of its package when we are root, and leaves no process, port or file behind
 
 from concurrent.futures import ThreadPoolExecutor
 
+from deploy.servers.certificates import Authority, Certificate
 from deploy.servers.install import SERVERS, ensure_installed, missing, versions
 from deploy.servers.nginx import NginxServer
 from deploy.servers.postgres import PostgresServer
@@ -13,8 +14,9 @@ from deploy.servers.process import Process, Server, ServerError, free_port, wait
 from deploy.servers.rabbit import RabbitServer, User
 
 __all__ = [
-    "SERVERS", "NginxServer", "PostgresServer", "Process", "RabbitServer", "Server", "ServerError", "User",
-    "ensure_installed", "free_port", "missing", "start_all", "stop_all", "versions", "wait_until",
+    "SERVERS", "Authority", "Certificate", "NginxServer", "PostgresServer", "Process", "RabbitServer", "Server",
+    "ServerError", "User", "ensure_installed", "free_port", "missing", "start_all", "stop_all", "versions",
+    "wait_until",
 ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
+from deploy.servers.certificates import Certificate
 from deploy.servers.install import find
 from deploy.servers.process import Server
 
@@ -34,6 +35,12 @@ fsync = off
 full_page_writes = off
 autovacuum_naptime = 15min
 """
+_TLS = """
+ssl = on
+ssl_cert_file = '{chain}'
+ssl_key_file = '{key}'
+ssl_min_protocol_version = 'TLSv1.2'
+"""
 _SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 
 
@@ -41,21 +48,31 @@ class PostgresServer(Server):
     """PostgreSQL on 127.0.0.1 with passwords (scram), UTF-8 and the C.UTF-8 locale.
 
     Durable unless `fsync=False`, which is for tests: faster, and a crash of the machine ruins the data; a
-    crash of the server alone does not.
+    crash of the server alone does not. With a `certificate` (for 127.0.0.1) clients are served over TLS alone.
     """
 
     kind = "postgres"
     user = "postgres"
     ports = ("sql",)
 
-    def __init__(self, folder: Path | None = None, *, keep: bool | None = None, fsync: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path | None = None,
+        *,
+        keep: bool | None = None,
+        fsync: bool = True,
+        certificate: Certificate | None = None,
+    ) -> None:
         super().__init__(folder, keep=keep)
-        self.fsync = fsync
+        self.fsync, self.certificate = fsync, certificate
 
     def url(self, database: str = "postgres", role: str = "postgres", password: str | None = None) -> str:
         """An SQLAlchemy URL; by default the administrator's, to the server's own database."""
         password = self._secret("postgres") if password is None else password
-        return f"postgresql+psycopg://{quote(role)}:{quote(password, safe='')}@127.0.0.1:{self.port}/{database}"
+        where = f"postgresql+psycopg://{quote(role)}:{quote(password, safe='')}@127.0.0.1:{self.port}/{database}"
+        if self.certificate is None:
+            return where
+        return f"{where}?sslmode=verify-full&sslrootcert={quote(str(self.certificate.authority))}"
 
     def create_database(self, name: str, role: str, password: str) -> str:
         """A new database that only this role (made if need be) and the administrator may enter; its URL.
@@ -112,6 +129,10 @@ class PostgresServer(Server):
             with (data / "postgresql.conf").open("a") as conf:
                 conf.write("include 'caravan.conf'\n")
         settings = _SETTINGS + ("" if self.fsync else _NOT_DURABLE)
+        if self.certificate is not None:
+            chain, key = (self._write(one.name, one.read_text(), mode=0o400) for one in self.certificate[1:])
+            settings += _TLS.format(chain=chain, key=key)
+            self._write("data/pg_hba.conf", "hostssl all all 127.0.0.1/32 scram-sha-256\n")
         self._write("data/caravan.conf", f"{settings}port = {self.port}\n")
         self._spawn("postgres", [programs / "postgres", "-D", data])
 

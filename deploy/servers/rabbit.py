@@ -12,6 +12,7 @@ from urllib.parse import quote
 import msgspec
 import requests
 
+from deploy.servers.certificates import Certificate
 from deploy.servers.install import find
 from deploy.servers.process import Server, ServerError, accepts, wait_until
 
@@ -19,13 +20,16 @@ _PLUGINS = ("rabbitmq_consistent_hash_exchange", "rabbitmq_management", "rabbitm
 
 # In Erlang's own notation and not in rabbitmq.conf, whose translation takes a second at every start.
 _CONFIG = """[
- {{rabbit, [{{tcp_listeners, [{{"127.0.0.1", {amqp}}}]}}, {{load_definitions, "{definitions}"}},
+ {{rabbit, [{listeners}, {{load_definitions, "{definitions}"}},
    {{cluster_nodes, {{[{peers}], disc}}}}]}},
  {{rabbitmq_management, [{{tcp_config, [{{ip, "127.0.0.1"}}, {{port, {management}}}]}}]}},
  {{rabbitmq_prometheus, [{{tcp_config, [{{ip, "127.0.0.1"}}, {{port, {prometheus}}}]}}]}},
  {{ra, [{{wal_max_size_bytes, 67108864}}]}}
 ].
 """
+_PLAIN = '{{tcp_listeners, [{{"127.0.0.1", {amqp}}}]}}'
+_TLS = """{{tcp_listeners, []}}, {{ssl_listeners, [{{"127.0.0.1", {amqp}}}]}},
+   {{ssl_options, [{{certfile, "{chain}"}}, {{keyfile, "{key}"}}, {{versions, ['tlsv1.3', 'tlsv1.2']}}]}}"""
 # Two schedulers that do not spin: the node shares its machine with everything that it serves.
 _ERLANG = "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}"
 _ALARMS = {
@@ -54,6 +58,7 @@ class RabbitServer(Server):
 
     `admin` may do all there is; `users` are added to it when the data is new. There is no guest. With `joins` it is a
     further node of that one's cluster: same users and mapper; that one must have been started, and outlive it.
+    With a `certificate` (for 127.0.0.1) clients are served over TLS alone.
     """
 
     kind = "rabbit"
@@ -68,8 +73,10 @@ class RabbitServer(Server):
         vhost: str = "caravan",
         users: Sequence[User] = (),
         joins: "RabbitServer | None" = None,
+        certificate: Certificate | None = None,
     ) -> None:
         super().__init__(folder, keep=keep)
+        self.certificate = certificate
         self.vhost, self.joins = vhost, joins
         self.users = (User("admin", tags="administrator"), *users)
         self.mates: list[RabbitServer] = []
@@ -84,7 +91,10 @@ class RabbitServer(Server):
         nodes that joined this one, too."""
         hosts = ",".join(f"127.0.0.1:{node.port}" for node in (self, *self.mates))
         place = quote(self.vhost if vhost is None else vhost, safe="")
-        return f"amqp://{quote(user)}:{self._secret(user)}@{hosts}/{place}"
+        where = f"://{quote(user)}:{self._secret(user)}@{hosts}/{place}"
+        return (
+            f"amqps{where}?cacertfile={quote(str(self.certificate.authority))}" if self.certificate else f"amqp{where}"
+        )
 
     @property
     def management_url(self) -> str:
@@ -173,7 +183,12 @@ class RabbitServer(Server):
         self._write(".erlang.cookie", self._secret("cookie"), mode=0o400)
         peers = f"'{self.joins.node}'" if self.joins else ""
         definitions = self._write("definitions.json", msgspec.json.encode(self._definitions()).decode())
-        self._write("advanced.config", _CONFIG.format(definitions=definitions, peers=peers, **self.state.ports))
+        listeners = _PLAIN.format(**self.state.ports)
+        if self.certificate is not None:
+            chain, key = (self._write(one.name, one.read_text(), mode=0o400) for one in self.certificate[1:])
+            listeners = _TLS.format(chain=chain, key=key, **self.state.ports)
+        parts = {"definitions": definitions, "peers": peers, "listeners": listeners}
+        self._write("advanced.config", _CONFIG.format(**parts, **self.state.ports))
         # The mapper is started by us and in the foreground: the one that Erlang would start for itself
         # turns into a daemon and outlives the node.
         mapper = (self.joins or self).state.processes.get("epmd")

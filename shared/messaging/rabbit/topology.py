@@ -7,10 +7,12 @@ it would hide that a fact reached nobody. Declaring again changes nothing; argum
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from random import shuffle
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
@@ -49,17 +51,35 @@ def queue_arguments(service: str) -> dict[str, Any]:
 
 def nodes(url: str, name: str) -> list[pika.URLParameters]:
     """Connection parameters of each node that the URL names (``amqp://user:password@one:5672,two:5672/vhost``), in an
-    order drawn by lot, so that clients spread. `name` shows in the broker's lists."""
+    order drawn by lot, so that clients spread. `name` shows in the broker's lists.
+
+    With ``amqps`` a node must show a certificate for the very name it is called by, of the machine's authorities or of
+    those in ``?cacertfile=PATH`` (as in RabbitMQ's URI query parameters).
+    """
+    url, _, query = url.partition("?")
     scheme, _, rest = url.partition("://")
+    trusted = ssl.create_default_context(cafile=_cacertfile(query)) if scheme == "amqps" else None
     authority, slash, path = rest.partition("/")
     user, at, hosts = authority.rpartition("@")
-    found = [_parameters(f"{scheme}://{user}{at}{host}{slash}{path}", name) for host in hosts.split(",")]
+    places = (f"{scheme}://{user}{at}{host}{slash}{path}" for host in hosts.split(","))
+    found = [_parameters(place, name, trusted) for place in places]
     shuffle(found)
     return found
 
 
-def _parameters(url: str, name: str) -> pika.URLParameters:
+def _cacertfile(query: str) -> str | None:
+    """Raises ValueError for a parameter that means nothing here."""
+    given = dict(parse_qsl(query, strict_parsing=True)) if query else {}
+    path = given.pop("cacertfile", None)
+    if given:
+        raise ValueError(f"unknown in the broker's URL: {', '.join(given)}")
+    return path
+
+
+def _parameters(url: str, name: str, trusted: ssl.SSLContext | None) -> pika.URLParameters:
     found = pika.URLParameters(url)
+    if trusted is not None:
+        found.ssl_options = pika.SSLOptions(trusted, found.host)
     found.heartbeat = HEARTBEAT
     found.blocked_connection_timeout = 30
     found.socket_timeout = 5
@@ -71,7 +91,8 @@ def _parameters(url: str, name: str) -> pika.URLParameters:
 
 @contextmanager
 def channel(url: str, name: str) -> Iterator[BlockingChannel]:
-    """A channel of a short-lived connection. Raises pika's AMQPError when the broker is away or refuses."""
+    """A channel of a short-lived connection. Raises pika's AMQPError when the broker is away or refuses, and SSLError
+    when it is not who it should be."""
     connection = pika.BlockingConnection(nodes(url, name))
     try:
         yield connection.channel()
