@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from shared.kernel import clock
+from shared.storage import arrays
 from shared.storage.types import clock_offset
 
 
@@ -66,7 +67,9 @@ class Database:
         url = self.engine.url
         settings = " ".join(f"-c {name}={value}" for name, value in options.items())
         arguments = dict(self.engine.dialect.create_connect_args(url)[1])
-        return psycopg.connect(**{**arguments, **_KEEPALIVE, "options": settings}, autocommit=True)
+        connection = psycopg.connect(**{**arguments, **_KEEPALIVE, "options": settings}, autocommit=True)
+        arrays.install(connection)
+        return connection
 
     def close(self) -> None:
         self.engine.dispose()
@@ -95,6 +98,10 @@ def _postgres(url: str, pool_size: int) -> Engine:
         max_overflow=2,
         connect_args={"options": _SESSION, **_KEEPALIVE},
     )
+
+    @sa.event.listens_for(engine, "connect")
+    def _writes_lists(connection: Any, _record: Any) -> None:
+        arrays.install(connection)
 
     @sa.event.listens_for(engine, "checkin")
     def _rests(_connection: Any, record: Any) -> None:
