@@ -1,4 +1,4 @@
-"""Statements that write many rows at once, made from a table: one prepared statement whatever the number of rows.
+"""Statements that write (or lock) many rows at once, made from a table: one prepared statement whatever their number.
 
 PostgreSQL takes the rows as columns, each of them an array; a single row goes in plainly, which is cheaper. SQLite,
 which has no arrays, is given the same rows one by one by SQLAlchemy. Column types that change what is bound are not
@@ -20,6 +20,7 @@ from shared.storage.unit_of_work import UnitOfWork
 
 Row = Mapping[str, Any]
 _BOUND_AS_THEY_ARE = (sa.Integer, sa.String, sa.Boolean, sa.LargeBinary, Moment)
+_READ_AS_THEY_ARE = (sa.Integer, sa.String, sa.Boolean)
 _LENGTH = re.compile(r"\(\d+\)")
 _DIALECT: sa.Dialect = postgresql.psycopg.dialect()  # type: ignore[no-untyped-call]
 
@@ -100,6 +101,27 @@ class Update(_Many):
             ),
             lambda _tx: plain,
         )
+
+
+class Locked:
+    """SELECT of `columns` FOR UPDATE, of the rows whose `key` is among those asked for, in the order of `order`."""
+
+    def __init__(self, table: sa.Table, columns: Sequence[str], key: str, order: Sequence[str]) -> None:
+        self._key, chosen = table.c[key], [table.c[name] for name in columns]
+        for column in chosen:
+            if not isinstance(column.type, _READ_AS_THEY_ARE):
+                raise TypeError(f"{column} changes what is read")
+        self._plain = sa.select(*chosen).order_by(*(table.c[name] for name in order))
+        self._hot = Hot(
+            f'SELECT {_listed(columns)} FROM "{table.name}" WHERE "{key}" = ANY(%(keys)s::varchar[])'  # noqa: S608
+            f" ORDER BY {_listed(order)} FOR UPDATE"
+        )
+
+    def rows(self, tx: UnitOfWork, keys: Sequence[str]) -> Sequence[Any]:
+        """The rows that there are, each with its columns in their order; locked until the transaction ends."""
+        if tx.node.database.is_sqlite:
+            return tx.execute(self._plain.where(self._key.in_(keys))).all()
+        return self._hot.rows(tx.connection, keys=list(keys))
 
 
 def _listed(names: Any) -> str:

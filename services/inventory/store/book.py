@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import fields
 
 import sqlalchemy as sa
 
@@ -11,7 +12,7 @@ from services.inventory.domain.reservation import Reservation
 from services.inventory.domain.stock import Shelves, Stock
 from services.inventory.store.tables import movement, reservations, sku, stock, waiting
 from shared.storage.database import StaleRow
-from shared.storage.rows import Insert, Update
+from shared.storage.rows import Insert, Locked, Update
 from shared.storage.unit_of_work import UnitOfWork
 
 GOODS_CAME_IN = "goods_came_in"
@@ -69,29 +70,20 @@ def lock_shelves(tx: UnitOfWork, skus: Iterable[str]) -> Shelves:
     mine = shelves(tx)
     wanted = sorted({one for one in skus if one not in mine})
     if wanted:
-        owners: dict[str, str] = {
-            row.sku: row.seller_id
-            for row in tx.execute(
-                sa.select(sku.c.sku, sku.c.seller_id)
-                .where(tx.among(sku.c.sku, wanted))
-                .order_by(sku.c.sku)
-                .with_for_update()
-            )
-        }
+        owners: dict[str, str] = dict(map(tuple, _OWNERS.rows(tx, wanted)))
         rows: dict[str, list[Stock]] = {}
-        for row in tx.execute(
-            sa.select(stock)
-            .where(tx.among(stock.c.sku, wanted))
-            .order_by(stock.c.sku, stock.c.warehouse_id)
-            .with_for_update()
-        ).mappings():
-            rows.setdefault(row["sku"], []).append(Stock(**row))
+        for row in _SHELVES.rows(tx, wanted):
+            found = Stock(**dict(zip(_STOCK, row, strict=True)))
+            rows.setdefault(found.sku, []).append(found)
         for one in wanted:
             mine.put(one, owners.get(one), rows.get(one, ()))
     return mine
 
 
 _COUNTED = ("on_hand", "held", "allocated", "backordered", "backorder_limit", "low_threshold")
+_OWNERS = Locked(sku, ["sku", "seller_id"], "sku", ["sku"])
+_STOCK = [field.name for field in fields(Stock)]
+_SHELVES = Locked(stock, _STOCK, "sku", ["sku", "warehouse_id"])
 _NEW, _MOVEMENTS = Insert(stock), Insert(movement)
 _CHANGED = Update(stock, {"sku_": "sku", "warehouse_": "warehouse_id", "version_": "version"}, [*_COUNTED, "version"])
 
