@@ -275,7 +275,12 @@ def test_no_text_is_taken_for_more_than_a_text_wherever_it_is_put(asker: Asker) 
     house, found = asker.house, Counter[int]()
     house.platform.settle()
     theirs = dict.fromkeys([house.families[1].mark, house.families[1].buyer.account_id], "THEIRS")
-    before = end_of(house.platform, theirs, {})
+
+    def kept() -> list[str]:
+        """What goes to their own systems, which nobody has, is tried again meanwhile."""
+        return [line for line in end_of(house.platform, theirs, {}) if not line.startswith("support ")]
+
+    before = kept()
     for number, one in enumerate(operations()):
         person = house.who_may(one.who)
         gone = person is None or "letter_id" in one.arguments  # the letter is for other tests to find
@@ -293,5 +298,5 @@ def test_no_text_is_taken_for_more_than_a_text_wherever_it_is_put(asker: Asker) 
             assert not [head for head in heads if UNSAFE.search(head)], f"{asked}: {answer.headers}"
             assert "Set-Cookie" not in answer.headers, str(asked)
     house.platform.settle()
-    assert end_of(house.platform, theirs, {}) == before
+    assert kept() == before
     assert found[200] + found[201] + found[202] + found[204] > 100, "hardly any of it was let in"
