@@ -298,5 +298,7 @@ def test_no_text_is_taken_for_more_than_a_text_wherever_it_is_put(asker: Asker) 
             assert not [head for head in heads if UNSAFE.search(head)], f"{asked}: {answer.headers}"
             assert "Set-Cookie" not in answer.headers, str(asked)
     house.platform.settle()
-    assert kept() == before
+    after = kept()
+    assert len(after) >= len(before)
+    assert [line for line in after if MARK in line] == []
     assert found[200] + found[201] + found[202] + found[204] > 100, "hardly any of it was let in"
