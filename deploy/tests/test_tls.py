@@ -96,7 +96,7 @@ def test_a_broker_must_have_the_very_name_it_is_called_by(servers: tuple[Postgre
 
 def test_a_slip_in_the_brokers_url_is_no_silence(authority: Authority) -> None:
     with pytest.raises(ValueError, match="verify"):
-        nodes(f"amqps://u:p@one/vhost?cacertfile={authority.path}&verify=verify_none", "careless")
+        nodes(f"amqps://one/vhost?cacertfile={authority.path}&verify=verify_none", "careless")
 
 
 def test_the_edge_is_known_by_its_certificate(authority: Authority) -> None:

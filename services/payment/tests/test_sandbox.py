@@ -136,7 +136,9 @@ def test_paying_after_the_shop_gave_up_is_refused_by_the_channel(street):
 def test_a_slow_channel_leaves_the_client_to_ask_again(street):
     market = street.market
     group_no = market.request(12900)
-    street.ask("POST", "/sandbox/switches", kind="slow", scope={"what": "create_charge"}, seconds=5)
+    street.ask(
+        "POST", "/sandbox/switches", kind="slow", scope={"what": "create_charge"}, seconds=8
+    )  # longer than we wait
     assert market.open(group_no, 12900).json["status"] == "opening"
     market.hurry()
     assert market.payment(group_no).status == "PENDING"

@@ -98,6 +98,10 @@ def test_a_fact_on_the_wire_is_a_structured_cloud_event(rabbit_url: str, world: 
         on.exchange_declare(EVENTS, "topic", durable=True)
         on.queue_declare("spy", exclusive=True)
         on.queue_bind("spy", EVENTS, "account.#")
+        world.start()
+        hearer = world.workers[1]
+        # What the spy takes does not come back, though nobody else heard it: so the hearer's queue must be there first.
+        eventually(lambda: hearer.publisher and hearer.publisher.connected, "the hearer's queue")
         world.say(*suspended("seller", 1))
         world.settle()
         method, properties, body = eventually(lambda: _got(on.basic_get("spy", auto_ack=True)), "a copy")
