@@ -68,7 +68,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What has been imported by now stays; looking through it for garbage took a tenth of a run's time."""
+    """What has been imported by now stays: nobody needs to look through it for garbage."""
     gc.collect()
     gc.freeze()
 

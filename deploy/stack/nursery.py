@@ -1,4 +1,4 @@
-"""A process that has imported what our programs need, and forks them: each starts in a tenth of the time.
+"""A process that has imported what our programs need, and forks them: none imports it again.
 
 What is decided while modules are imported is not decided again after it: programs that differ there are executed anew.
 """
