@@ -8,6 +8,7 @@ import msgspec
 
 from deploy.story import shop
 from deploy.story.people import PASSWORD, Provider
+from shared.kernel.ids import new_id
 from shared.storage.inspect import logged
 from tests.doors.house import SELLERS, House
 from tests.doors.operations import body_for, operations
@@ -214,6 +215,7 @@ def _of_people(house: House) -> dict[str, Asked]:
         house.families[0].seller.sign_in(house.families[0].seller.email)
     signed_in = house.ask(SELLERS[0], "GET", "/v1/sessions").get_json(force=True)["items"]
     return {
+        "POST /v1/accounts": {"body": {"email": f"{new_id()}@example.com", "password": PASSWORD, "name": "New"}},
         "POST /v1/sessions": {"body": {"email": one.buyer.email, "password": PASSWORD}},
         "POST /v1/sessions/refresh": {"body": {"refresh_token": token}},
         "POST /v1/me/password": {"body": {"present": PASSWORD, "new": "three unusual words"}},
