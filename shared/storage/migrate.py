@@ -38,15 +38,24 @@ def migrate_vault(database: Database) -> None:
 
 
 def is_current(database: Database, scripts: Path) -> bool:
-    """Whether the store has every migration this code knows: part of readiness."""
+    """Whether the store has every migration this code knows: part of readiness. It may have later ones."""
     with database.read() as connection:
-        for where, table in ((HERE / "migrations", "kit_version"), (scripts, "alembic_version")):
-            if not sa.inspect(connection).has_table(table):
-                return False
-            newest = max(path.name[:4] for path in where.glob("[0-9]*.py"))  # numbered in a row, see `revise`
-            if connection.execute(sa.select(sa.column("version_num")).select_from(sa.table(table))).scalar() != newest:
-                return False
-    return True
+        return all(
+            _version(connection, table) >= _newest(where)
+            for where, table in ((HERE / "migrations", "kit_version"), (scripts, "alembic_version"))
+        )
+
+
+def _version(connection: Connection, table: str) -> str:
+    """The store's last migration, or "" when it has none."""
+    if not sa.inspect(connection).has_table(table):
+        return ""
+    return connection.execute(sa.select(sa.column("version_num")).select_from(sa.table(table))).scalar() or ""
+
+
+def _newest(scripts: Path) -> str:
+    """The last migration this code knows: they are numbered in a row, see `revise`."""
+    return max((path.name[:4] for path in scripts.glob("[0-9]*.py")), default="")
 
 
 def config(connection: Connection, scripts: Path, metadata: sa.MetaData, version_table: str) -> Config:
@@ -62,7 +71,11 @@ def config(connection: Connection, scripts: Path, metadata: sa.MetaData, version
 
 
 def upgrade(connection: Connection, scripts: Path, metadata: sa.MetaData, version_table: str) -> None:
+    """A store that a later release has brought further is left as it is: during an upgrade both are about."""
     from alembic import command
+
+    if _version(connection, version_table) > _newest(scripts):
+        return
 
     command.upgrade(config(connection, scripts, metadata, version_table), "head")
 

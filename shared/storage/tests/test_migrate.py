@@ -1,5 +1,6 @@
 """Stores are brought up to date by any number of processes at once, and then are what the code says."""
 
+import shutil
 import threading
 from pathlib import Path
 
@@ -65,4 +66,18 @@ def test_two_processes_that_start_at_once_do_it_once(database_url: str, tmp_path
     assert raised == []
     database = Database(database_url)
     assert is_current(database, scripts)
+    database.close()
+
+
+def test_a_process_of_the_release_before_goes_on_with_a_store_that_is_ahead(database_url: str, tmp_path: Path) -> None:
+    before, later = scripts_in(tmp_path), tmp_path / "later"
+    shutil.copytree(before, later)
+    (later / "0002_more.py").write_text('revision, down_revision = "0002", "0001"\n\n\ndef upgrade() -> None: ...\n')
+    database = Database(database_url)
+    migrate(database, later, mine)
+
+    migrate(database, before, mine)
+
+    assert is_current(database, before)
+    assert is_current(database, later)
     database.close()
