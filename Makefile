@@ -17,8 +17,11 @@ COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose 
 LOCK    = $(VENV)/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --quiet \
           --generate-hashes --no-emit-index-url --no-header
 
+# A stack is some twenty processes, a run of the tests some hundreds: they share what the first of them compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run stack up test check lint format docs tapes fuzz bench chaos containers proof servers lock sbom audit clean
+.PHONY: help setup demo run stack up test check lint types style fresh compiled format docs tapes fuzz bench chaos containers proof servers lock sbom audit clean
 
 help:
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -52,17 +55,28 @@ $(SETUP): requirements/dev.txt
 	@$(PY) -m pip install -qq --disable-pip-version-check --no-input --require-hashes -r requirements/dev.txt
 	@touch $@
 
-test: $(if $(T),,check) servers    ## check, then all tests, real servers included (T=path for some, without the check)
+test: servers       ## check, then all tests, real servers included (T=path for some, without the check)
+	@$(if $(T),,$(MAKE) --no-print-directory --jobs 2 --output-sync check compiled)
 	@$(PY) -m pytest -n $(N) --dist loadgroup $(T)
 
-check: lint         ## format, lint, types, fences between layers, and whether generated docs are fresh
-	@$(PY) -m deploy.docs --check
+check: lint fresh   ## format, lint, types, fences between layers, and whether generated docs are fresh
 
-lint: $(SETUP)      ## the part of check that reads only the code
+lint: types style   ## the part of check that reads only the code
+
+types: $(SETUP)
+	@$(PY) -m mypy
+
+style: $(SETUP)
 	@$(PY) -m ruff format --check --output-format concise $(CODE)
 	@$(PY) -m ruff check --quiet --output-format concise $(CODE)
-	@$(PY) -m mypy
 	@$(VENV)/bin/lint-imports
+
+fresh: $(SETUP)
+	@$(PY) -m deploy.docs --check
+
+# Once, rather than by each of the test processes at the same time. What is wrong with a module pytest says itself.
+compiled: $(SETUP)
+	@$(PY) -m pytest --collect-only -qq >/dev/null 2>&1 || true
 
 format: $(SETUP)    ## put the code into its one form
 	@$(PY) -m ruff check --quiet --fix-only $(CODE)
