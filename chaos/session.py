@@ -5,11 +5,11 @@ once, so that a night's work is not lost with its last hour.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import requests
 import sqlalchemy as sa
@@ -19,11 +19,14 @@ from chaos.alone import Alone
 from chaos.controls import CONTROLS
 from chaos.faults import FAULTS, Fault
 from chaos.faults.scaling import MOST_WORKERS
+from chaos.faults.scene import RELEASE
 from chaos.figures import Outcome
 from chaos.ground import Ground
+from chaos.release import NoRelease
 from chaos.run import Result, Size, run
 from chaos.shop import Shop
 from chaos.standing import Target
+from chaos.upgrading import Upgraded
 from deploy.ops.invariants import recompute
 from deploy.sandbox.world import NotQuiet
 from deploy.servers import ServerError
@@ -38,10 +41,11 @@ MODES: dict[str, dict[str, int]] = {
 """By name: worker processes by service. A scaled service has as many shards, and its workers share them. Embedded is
 the platform in one process, with faults of its own."""
 SMALL_DISK = "small disk"
-SPECIAL: dict[str, dict[str, Any]] = {
-    SMALL_DISK: {"small_disk": True},
-    "shards": {"shards": MOST_WORKERS},
-    "cluster": {"brokers": 3},
+SPECIAL: dict[str, Callable[..., Ground]] = {
+    SMALL_DISK: partial(Ground, small_disk=True),
+    "shards": partial(Ground, shards=MOST_WORKERS),
+    "cluster": partial(Ground, brokers=3),
+    RELEASE: Upgraded,
 }
 """What a fault may need that only some stacks have, and how to come by one."""
 CONTROL_PATIENCE = 20.0
@@ -52,50 +56,65 @@ _GONE = (ServerError, NotQuiet, Unexpected, requests.RequestException, sa.exc.SQ
 """What says that a stack cannot be used any more."""
 
 
+@dataclass(frozen=True)
+class Planned:
+    """A run that is to be made."""
+
+    fault: Fault
+    seed: int
+    size: Size
+
+
 @dataclass
 class Session:
-    """`say` hears every result; `why` is what went wrong beside the figures."""
+    """`say` hears every result; `previous` names an earlier release, if not the one before this; `why` is what went
+    wrong beside the figures."""
 
-    size: Size
-    seeds: Sequence[int]
     out: Path
     say: Callable[[str], None]
+    previous: str = ""
     outcomes: list[Outcome] = field(default_factory=list)
     why: list[str] = field(default_factory=list)
 
-    def faults(self, mode: str, faults: Iterable[Fault]) -> None:
-        """Every fault with every seed; those that need something special on a stack that has it."""
-        plan = [(fault, seed) for fault in faults if _fits(fault, mode) for seed in self.seeds]
-        special = {needs: [one for one in plan if one[0].needs == needs] for needs in SPECIAL}
-        self._runs(mode, [one for one in plan if one[0].needs not in SPECIAL], {})
+    def runs(self, mode: str, plan: Iterable[Planned]) -> None:
+        """All that fit the mode; those that need something special on a stack that has it."""
+        fitting = [one for one in plan if _fits(one.fault, mode)]
+        special = {needs: [one for one in fitting if one.fault.needs == needs] for needs in SPECIAL}
+        self._runs(mode, [one for one in fitting if one.fault.needs not in SPECIAL], Ground)
         for needs, some in special.items():
             if some and needs == SMALL_DISK and os.geteuid() != 0:
-                names = ", ".join(sorted({fault.name for fault, _ in some}))
+                names = ", ".join(sorted({one.fault.name for one in some}))
                 self.say(f"SKIPPED {names}: only root mounts a small disk")
+            elif needs == RELEASE:
+                for one in some:
+                    self._runs(mode, [one], partial(Upgraded, self.previous))
             else:
                 self._runs(mode, some, SPECIAL[needs])
 
-    def _runs(self, mode: str, plan: list[tuple[Fault, int]], options: Mapping[str, Any]) -> None:
+    def _runs(self, mode: str, plan: list[Planned], make: Callable[..., Ground]) -> None:
         left, attempts = list(plan), 0
         while left and attempts < MOST_STACKS:
             attempts += 1
             try:
-                target = Alone() if mode == EMBEDDED else Ground(scale=MODES[mode], **options)
+                target = Alone() if mode == EMBEDDED else make(scale=MODES[mode])
                 with _opened(target) as (ground, shop):
-                    while left and self._stands(ground, shop, mode, *left.pop(0)):
+                    while left and self._stands(ground, shop, mode, left.pop(0)):
                         continue
                     self._check(ground)
+            except NoRelease as error:
+                self._complain(str(error))
+                break
             except _GONE as error:
                 self._complain(f"a stack could not be had: {error}")
         if left:
             self._complain(f"{len(left)} runs were not made")
 
-    def _stands(self, ground: Target, shop: Shop, mode: str, fault: Fault, seed: int) -> bool:
+    def _stands(self, ground: Target, shop: Shop, mode: str, one: Planned) -> bool:
         """One run; whether the stack may be used for another."""
         try:
-            self._note(run(ground, shop, fault, seed=seed, size=self.size, mode=mode))
+            self._note(run(ground, shop, one.fault, seed=one.seed, size=one.size, mode=mode))
         except _GONE as error:
-            self._complain(f"{fault.name} (seed {seed}, {mode}): the stack did not come back: {error}")
+            self._complain(f"{one.fault.name} (seed {one.seed}, {mode}): the stack did not come back: {error}")
             return False
         return True
 
@@ -110,13 +129,13 @@ class Session:
         self.why.append(words)
         self.say(words)
 
-    def control(self, name: str) -> None:
+    def control(self, name: str, seed: int, size: Size) -> None:
         """One control, on a stack that is spoilt afterwards."""
         control = CONTROLS[name]
-        size = replace(self.size, patience=CONTROL_PATIENCE, seconds=max(self.size.seconds, control.seconds))
+        size = replace(size, patience=CONTROL_PATIENCE, seconds=max(size.seconds, control.seconds))
         with _opened(Ground(patches=control.patches)) as (ground, shop):
             fault = FAULTS[control.fault]
-            self._note(run(ground, shop, fault, seed=self.seeds[0], size=size, mode="stack", control=name))
+            self._note(run(ground, shop, fault, seed=seed, size=size, mode="stack", control=name))
 
     def _note(self, found: Result) -> None:
         self.say(report.line(found))

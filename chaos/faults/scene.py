@@ -14,6 +14,7 @@ from deploy.stack.processes import Job, await_ready
 from shared.kernel import clock
 
 READY_SECONDS = 120.0
+RELEASE = "release"
 
 
 @dataclass
@@ -80,7 +81,8 @@ Strike = Callable[[Scene], None]
 @dataclass(frozen=True)
 class Fault:
     """`needs`: what only some have: "ground" (a line to the broker that can be cut), "small disk", "shards"
-    (room to grow), "cluster" (three nodes of the broker), or "alone" (that all is one process)."""
+    (room to grow), "cluster" (three nodes of the broker), RELEASE (that it begins as an earlier release, which is so
+    only once), or "alone" (that all is one process)."""
 
     name: str
     what: str

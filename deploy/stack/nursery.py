@@ -32,18 +32,20 @@ IMPORTED = (
 READ_ON_IMPORT = ("PROMETHEUS_MULTIPROC_DIR", "CARAVAN_CRASH_AT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
 
-class Order(msgspec.Struct):
-    """One program to start."""
+class Program(msgspec.Struct):
+    """What to start, and in which tree of files."""
 
     command: list[str]
     env: dict[str, str]
     log: str
+    tree: str = str(ROOT)
 
     @property
     def forks(self) -> bool:
         """Whether it is no other for what was imported before. (gevent changes modules, and has to come first.)"""
         known = self.command[:2] == [sys.executable, "-m"] and self.command[2] in PROGRAMS
-        return known and "gevent" not in self.command and self.env.keys().isdisjoint(READ_ON_IMPORT)
+        here = self.tree == str(ROOT)
+        return here and known and "gevent" not in self.command and self.env.keys().isdisjoint(READ_ON_IMPORT)
 
 
 class Nursery:
@@ -56,11 +58,11 @@ class Nursery:
         )  # fmt: skip
         self.pid = self._process.pid
 
-    def start(self, command: Sequence[str | Path], env: Mapping[str, str], log: Path) -> int:
+    def start(self, command: Sequence[str | Path], env: Mapping[str, str], log: Path, tree: Path = ROOT) -> int:
         """The process id, which is also its group's. Raises ServerError when the nursery is gone."""
-        order = Order([str(part) for part in command], dict(env), str(log))
+        program = Program([str(part) for part in command], dict(env), str(log), str(tree))
         try:
-            self._process.stdin.write(msgspec.json.encode(order) + b"\n")
+            self._process.stdin.write(msgspec.json.encode(program) + b"\n")
             self._process.stdin.flush()
             return int(self._process.stdout.readline())
         except (BrokenPipeError, ValueError) as error:
@@ -83,14 +85,14 @@ def main() -> None:
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody here waits for them
     for line in sys.stdin.buffer:
-        order = msgspec.json.decode(line, type=Order)
+        program = msgspec.json.decode(line, type=Program)
         theirs, ours = os.pipe()
         pid = os.fork()
         if pid == 0:
             os.setsid()
             os.close(theirs)
             os.close(ours)
-            return _become(order)
+            return _become(program)
         os.close(ours)
         os.read(theirs, 1)  # until it leads a group of its own
         os.close(theirs)
@@ -98,15 +100,16 @@ def main() -> None:
     return None
 
 
-def _become(order: Order) -> None:
+def _become(program: Program) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    with Path(order.log).open("ab") as log, Path(os.devnull).open("rb") as nothing:
+    with Path(program.log).open("ab") as log, Path(os.devnull).open("rb") as nothing:
         for number, file in enumerate((nothing, log, log)):
             os.dup2(file.fileno(), number)
-    if not order.forks:
-        os.execve(order.command[0], order.command, order.env)  # noqa: S606  (what a stack is told to start)
+    if not program.forks:
+        os.chdir(program.tree)
+        os.execve(program.command[0], program.command, program.env)  # noqa: S606  (what a stack is told to start)
     os.environ.clear()
-    os.environ.update(order.env)
-    _, _, program, *arguments = order.command
+    os.environ.update(program.env)
+    _, _, module, *arguments = program.command
     sys.argv = ["", *arguments]
-    runpy.run_module(program, run_name="__main__", alter_sys=True)
+    runpy.run_module(module, run_name="__main__", alter_sys=True)

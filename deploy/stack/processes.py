@@ -15,7 +15,7 @@ from pathlib import Path
 import requests
 
 from deploy.servers import Process, ServerError
-from deploy.stack.nursery import Nursery
+from deploy.stack.nursery import ROOT, Nursery
 
 TICKS = os.sysconf("SC_CLK_TCK")
 # If its standard input ends, whoever started us is gone: end what is on the list, each with its whole group.
@@ -45,19 +45,21 @@ class Watchdog:
 
 
 class Job:
-    """One program with its children, restartable. `health` is a URL that answers 200 when it is ready."""
+    """One program with its children, restartable. `health` is a URL that answers 200 when it is ready; `tree` is where
+    its files are."""
 
     def __init__(
         self, name: str, command: Sequence[str | Path], env: Mapping[str, str], log: Path, health: str
     ) -> None:
         self.name, self.command, self.env, self.log, self.health = name, command, env, log, health
+        self.tree = ROOT
         self._pid = 0
         self._end: int | None = None  # a descriptor of the process, that can be read once it has ended
 
     def start(self, watchdog: Watchdog, nursery: Nursery) -> None:
         """Start it; does not wait. Its output is added to its log."""
         self._forget()
-        self._pid = nursery.start(self.command, self.env, self.log)
+        self._pid = nursery.start(self.command, self.env, self.log, self.tree)
         watchdog.mind(self._pid)
         with contextlib.suppress(ProcessLookupError):  # so soon
             self._end = os.pidfd_open(self._pid)

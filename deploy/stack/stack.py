@@ -344,8 +344,9 @@ class Stack:
         env = {"CARAVAN_BIND": f"127.0.0.1:{port}", "CARAVAN_WEB_THREADS": "4", "CARAVAN_MAX_REQUESTS": "0"}
         yield COMMONS, self._job(COMMONS, command, env, f"http://127.0.0.1:{port}/readyz")
 
-    def _web(self, one: Member, role: str, factory: str, *options: str) -> tuple[str, Job]:
-        name = f"{one.name}.{role}"
+    def _web(self, one: Member, role: str, factory: str, *options: str, place: str = "") -> tuple[str, Job]:
+        """`place` tells it from others of its role that the gateway knows, as in `order.web.1`."""
+        name = f"{one.name}.{role}{place}"
         port = self._port(name)
         processes = 1 if role == "live" else self.scale.get(f"{one.name}-web", one.web_workers)
         env = self._environment(one) | {
@@ -400,11 +401,14 @@ class Stack:
         )
 
     def _gateway(self) -> str:
-        at = {name: [f"127.0.0.1:{port}"] for name, port in self.ports.items()}
-        upstreams = {one.name: at[f"{one.name}.web"] for one in self.members} | {COMMONS: at[COMMONS]}
-        upstreams |= {LIVE: at[f"{one.name}.live"] for one in self.members if one.live}  # noqa: B035  (only one is)
+        upstreams = {one.name: self._at(f"{one.name}.web") for one in self.members} | {COMMONS: self._at(COMMONS)}
+        upstreams |= {LIVE: self._at(f"{one.name}.live") for one in self.members if one.live}  # noqa: B035  (only one is)
         options = Options(upstreams, f"127.0.0.1:{self.port}", preamble=self.nginx.preamble, workers="1")
         return configuration(fleet.table(self.members), options)
+
+    def _at(self, name: str) -> list[str]:
+        """The addresses of a job, and of those that stand beside it."""
+        return [f"127.0.0.1:{self.ports[key]}" for key in self.jobs if key == name or key.startswith(f"{name}.")]
 
     def _desks(self) -> list[Desk]:
         return [

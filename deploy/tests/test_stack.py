@@ -12,7 +12,7 @@ import requests
 from deploy.fleet import FLEET
 from deploy.servers import wait_until
 from deploy.stack import Stack
-from deploy.stack.nursery import Nursery, Order
+from deploy.stack.nursery import Nursery, Program
 from deploy.stack.processes import Job, Watchdog, cpu_seconds, gunicorn, python, stop_jobs
 from deploy.stack.stack import Kept
 
@@ -104,7 +104,7 @@ def test_who_does_not_end_when_asked_is_killed_with_all_children(nursery: Nurser
 
 def test_a_program_is_forked_unless_it_would_have_been_imported_otherwise():
     def forks(command: list[str | Path], **env: str) -> bool:
-        return Order([str(part) for part in command], env, "").forks
+        return Program([str(part) for part in command], env, "").forks
 
     assert forks(python("-m", "services.order", "work"), CARAVAN_ENV="development")
     assert forks(gunicorn("services.order.app:create_app()"))
