@@ -100,8 +100,8 @@ chaos: servers      ## break one thing after another while orders flow (FAULTS="
 containers: $(SETUP) ## the compose file in earnest on a container engine, and the broker's and the stores' tests on its images
 	@$(PY) -m pytest --servers containers -m servers deploy/containers shared/messaging/tests/test_brokers.py shared/storage
 
-proof: servers      ## every fault, every control, containers, long fuzzing, state machines at length: a night's work
-	@$(PY) -m chaos --all --controls
+proof: servers      ## every fault in every mode, as often as a release wants it, controls, containers, long fuzzing: days
+	@$(PY) -m chaos --all --proof --mode all --controls
 	@$(MAKE) containers
 	@$(MAKE) fuzz
 	@$(PY) -m pytest -q --timeout 14400 --hypothesis-profile=proof $(MACHINES)

@@ -59,6 +59,7 @@ def main(
         for fault in _faults(names, everything):
             times, many, long = _wanted(fault) if proof else (runs, orders, seconds)
             plan += [Planned(fault, first + number, Size(many, rate, long)) for number in range(times)]
+        plan.sort(key=lambda one: one.seed)  # each fault once before any comes again
         for each in MODES if mode == "all" else (mode,):
             session.runs(each, plan)
     for name in chosen or (CONTROLS if controls else ()):

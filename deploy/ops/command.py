@@ -10,6 +10,7 @@ from __future__ import annotations
 import getpass
 import sys
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -128,11 +129,13 @@ def outbox(platform: Platform, service: str | None, limit: int, as_json: bool) -
 
 @group.command()
 @click.option("--order", "order_no", default="", help="Only what has to do with this order.")
+@click.option("--minutes", type=click.IntRange(1), help="Only what has changed within so many minutes.")
 @JSON
 @click.pass_obj
-def invariants(platform: Platform, order_no: str, as_json: bool) -> None:
+def invariants(platform: Platform, order_no: str, minutes: int | None, as_json: bool) -> None:
     """Recompute the promises about money, stock and facts."""
-    found = [asdict(one) for one in promises.live(platform.stores, order_no)]
+    span = timedelta(minutes=minutes) if minutes else None
+    found = [asdict(one) for one in promises.live(platform.stores, order_no, span)]
     holds = not any(one["breaches"] for one in found)
     _show({"holds": holds, "items": found}, as_json, tables.invariants)
     _fail_if(not holds)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -84,8 +85,11 @@ def get_ops_trace(reading: Reading, who: Principal, order_no: str) -> Any:
 
 @door.get("/ops/invariants", who=STAFF, query=say.InvariantsQuery, answer=say.InvariantsView)
 def get_ops_invariants(reading: Reading, who: Principal, query: dict[str, Any]) -> Any:
-    """The promises about money, stock and facts, recomputed from the stores now; of one order where it is named."""
-    verdicts = promises.live(_platform().stores, query["order_no"])
+    """The promises about money, stock and facts, recomputed from the stores now; of one order where it is named.
+
+    Of what has changed within so many `minutes`, where they are given; of everything, where they are 0."""
+    span = timedelta(minutes=query["minutes"]) if query["minutes"] else None
+    verdicts = promises.live(_platform().stores, query["order_no"], span)
     return {"holds": not any(one.breaches for one in verdicts), "items": [asdict(one) for one in verdicts]}
 
 

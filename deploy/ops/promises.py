@@ -1,16 +1,20 @@
 """The invariants over a running platform, where a store may have moved on before the next is read.
 
-A breach counts when two looks find it in the same words: what was only under way has passed by then.
+A breach counts when two looks find it in the same words: what was only under way has passed by then. What changed of
+late can be looked at alone, as often as one likes (see `deploy.ops.invariants.changed` for what that does not see).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from datetime import timedelta
 
 import msgspec
 import sqlalchemy as sa
 
 from deploy.ops.invariants import Stores, Verdict, recompute
+from deploy.ops.invariants.changed import recompute_changed
 from deploy.ops.timeline import NothingTold
 from shared.kernel import clock
 from shared.storage.database import Database
@@ -18,22 +22,44 @@ from shared.storage.types import event_log
 from shared.telemetry import metrics
 
 MOST_WATCHED = 50_000
-"""Groups of orders; of more, the promises are recomputed when somebody asks."""
+"""Groups of orders; of more, everything is recomputed only when somebody asks."""
 SECOND_LOOK = 2.0
 """Seconds between the two."""
 
 
-def live(stores: Stores, number: str = "") -> list[Verdict]:
-    """All verdicts, of everything or of what has to do with one order or group."""
-    found = _concerning(stores, number, recompute(stores))
+def live(stores: Stores, number: str = "", span: timedelta | None = None) -> list[Verdict]:
+    """All verdicts, of everything or of what has to do with one order or group.
+
+    With a span of time only of what changed within it, and of what the last look in this process found broken: the
+    metric shows a breach until it is mended.
+    """
+    also = _broken
+
+    def look() -> list[Verdict]:
+        return recompute(stores) if span is None else recompute_changed(stores, span, also)
+
+    found = _concerning(stores, number, look())
     if any(verdict.breaches for verdict in found):
         clock.pause(SECOND_LOOK)
-        again = {verdict.number: set(verdict.breaches) for verdict in recompute(stores)}
+        again = {verdict.number: set(verdict.breaches) for verdict in look()}
         found = [_kept(verdict, again[verdict.number]) for verdict in found]
     if not number:
-        for verdict in found:
-            metrics.invariant_breaches.labels(verdict.number).set(len(verdict.breaches))
+        _show(found)
     return found
+
+
+_broken: frozenset[str] = frozenset()
+_GROUP = re.compile(r"G\d+")
+
+
+def _show(found: list[Verdict]) -> None:
+    """As metrics, and to the next look: what breaches name is every word in them, and the group of an order; words that
+    are no names find nothing."""
+    global _broken
+    words = {word.strip(":,;") for one in found for breach in one.breaches for word in re.split(r"[\s@/]", breach)}
+    _broken = frozenset(words | {group for word in words for group in _GROUP.findall(word)})
+    for verdict in found:
+        metrics.invariant_breaches.labels(verdict.number).set(len(verdict.breaches))
 
 
 def is_small(stores: Stores) -> bool:

@@ -273,6 +273,7 @@ class TraceView(View):
 
 class InvariantsQuery(Schema):
     order_no = fields.String(load_default="", validate=validate.Length(max=64))
+    minutes = fields.Integer(load_default=0, validate=validate.Range(min=0, max=100_000))
 
 
 class VerdictView(View):

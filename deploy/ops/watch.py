@@ -1,5 +1,6 @@
 """What the commons look at by themselves, whoever else runs: every minute whether the broker has what is declared, and
-every ten whether the promises hold. A finding is a warning in the log and a number among the metrics.
+whether the promises hold for what has changed; every ten, where there is not too much of it, for everything. A finding
+is a warning in the log and a number among the metrics.
 
 Several processes of the commons share one lease, so that each look is taken once.
 """
@@ -17,7 +18,9 @@ from shared.messaging import leases
 from shared.telemetry import logs, metrics
 
 EVERY = 60.0
-PROMISES_EVERY = 600.0
+EVERYTHING_EVERY = 600.0
+FIRST = timedelta(hours=1)
+"""How far back the first look at what has changed goes."""
 LEASE = "ops.watch"
 
 
@@ -27,7 +30,8 @@ class Watch:
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
         self._owner = leases.owner_name()
-        self._promises_at = clock.monotonic() + PROMISES_EVERY
+        self._everything_at = clock.monotonic() + EVERYTHING_EVERY
+        self._looked_at = clock.machine_now() - FIRST
 
     def start(self) -> None:
         """Nothing to watch in the embedded platform: it has no broker, and its demo recomputes the promises."""
@@ -50,11 +54,19 @@ class Watch:
         if held is None:
             return
         self.look_at_the_broker()
-        if clock.monotonic() >= self._promises_at and promises.is_small(self.platform.stores):
-            self._promises_at = clock.monotonic() + PROMISES_EVERY
-            for verdict in promises.live(self.platform.stores):
-                if verdict.breaches:
-                    logs.get("ops").error("invariant_broken", invariant=verdict.number, breaches=verdict.breaches[:5])
+        self.look_at_the_promises()
+
+    def look_at_the_promises(self) -> None:
+        begun, stores = clock.machine_now(), self.platform.stores
+        if clock.monotonic() >= self._everything_at and promises.is_small(stores):
+            self._everything_at = clock.monotonic() + EVERYTHING_EVERY
+            found = promises.live(stores)
+        else:
+            found = promises.live(stores, span=begun - self._looked_at)
+        self._looked_at = begun
+        for verdict in found:
+            if verdict.breaches:
+                logs.get("ops").error("invariant_broken", invariant=verdict.number, breaches=verdict.breaches[:5])
 
     def look_at_the_broker(self) -> None:
         try:

@@ -13,6 +13,7 @@ from deploy.ops.invariants import (
     stock_is_never_promised_twice,
     the_services_agree,
 )
+from deploy.ops.invariants.seeing import ALL
 
 
 def seen(*, back: int, left: int, fit: int, kind: str = "sale", heard: bool = True) -> Any:
@@ -29,7 +30,8 @@ def seen(*, back: int, left: int, fit: int, kind: str = "sale", heard: bool = Tr
 
     return SimpleNamespace(
         rows=rows,
-        documents=lambda _store, _table: [shipment],
+        only=lambda *_: ALL,
+        documents=lambda *_: [shipment],
         returns=[returned] if heard else [],
         transfers=[],
         orders=[],
@@ -77,6 +79,9 @@ def test_a_payout_is_in_the_balance_on_its_way_or_gone(
 
     see: Any = SimpleNamespace(
         rows=rows,
+        only=lambda *_: ALL,
+        scope=None,
+        shipments=[],
         payments=[], orders=[], timers={"order": set(), "shipping": set(), "payment": set()},
         payouts=[{"payout_id": "p-1", "amount": 900, "state": state}],
     )  # fmt: skip
