@@ -23,9 +23,17 @@ POINTS = (
     "retry.after_handler",
 )
 
-_chosen = os.environ.get("CARAVAN_CRASH_AT", "")  # noqa: TID251  (before any settings are read)
-_name, _, _count = _chosen.partition(":")
-_left = int(_count or 1)
+_name, _left = "", 1
+
+
+def choose(chosen: str) -> None:
+    """Die at this point from now on (``relay.after_confirm:3``, as above), or at none."""
+    global _name, _left
+    _name, _, count = chosen.partition(":")
+    _left = int(count or 1)
+
+
+choose(os.environ.get("CARAVAN_CRASH_AT", ""))  # noqa: TID251  (before any settings are read)
 
 
 def crash_point(name: str) -> None:

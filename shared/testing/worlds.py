@@ -5,11 +5,7 @@
 
 from __future__ import annotations
 
-import json
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +16,7 @@ import sqlalchemy as sa
 
 from shared.contracts.event import Fact
 from shared.kernel import clock
-from shared.kernel.settings import Settings, inherited
+from shared.kernel.settings import Settings
 from shared.messaging import consumer as door
 from shared.messaging.clockwork import IntentRunner, TimerRunner
 from shared.messaging.consumer import Consumer
@@ -271,47 +267,3 @@ def _busy(node: Node) -> bool:
             ),
         )
         return any(connection.execute(question.limit(1)).first() is not None for question in due)
-
-
-class ProcessWorld(World):
-    """The toys in processes that may be killed; the test itself only speaks and looks."""
-
-    processes: list[subprocess.Popen[bytes]]
-    folder: Path
-
-    def launch(self, crash_at: str = "", ttl: float = 1.0, services: Sequence[str] = ("account", "inventory")) -> Any:
-        """A new process; `crash_at` is a name of `shared.telemetry.faults`."""
-        given = {
-            "broker_url": self.account.settings.broker_url,
-            "account": self.account.settings.database_url,
-            "inventory": self.inventory.settings.database_url,
-            "folder": str(self.folder),
-            "ttl": ttl,
-            "services": services,
-        }
-        self.processes = [one for one in getattr(self, "processes", []) if one.poll() is None]
-        with (self.folder / "processes.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "shared.testing.toy_process", json.dumps(given)],
-                env=inherited(CARAVAN_CRASH_AT=crash_at), stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
-        self.processes.append(process)
-        return process
-
-    def halt(self, process: Any) -> int:
-        """End it in order; answers its exit code."""
-        process.send_signal(signal.SIGTERM)
-        return int(process.wait(30))
-
-    def log(self) -> str:
-        return (self.folder / "processes.log").read_text()[-6000:]
-
-    def settle(self) -> None:
-        eventually(self.at_rest, "rest")
-
-    def stop(self) -> None:
-        for process in getattr(self, "processes", []):
-            if process.poll() is None:
-                process.send_signal(signal.SIGCONT)
-                process.kill()
-                process.wait(10)

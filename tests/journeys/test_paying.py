@@ -130,6 +130,17 @@ def test_a_provider_that_does_not_answer_keeps_the_order_open_and_nobody_guesses
     assert market.end(order_no) == ("CANCELLED", "payment_timeout")
 
 
+def test_a_page_the_provider_was_slow_to_show_is_paid_all_the_same(market: Market) -> None:
+    group = market.place(market.tea)
+    market.misbehave("error_after", group, times=1)
+    page = market.attempt(group)
+    assert (page["status"], page["display"]) == ("opening", None)
+    market.buyer.pay(page)
+    market.grounds.settle()
+    assert market.end(*market.orders(group)) == ("CONFIRMED", "")
+    market.cancel_all(group)
+
+
 def test_a_payment_told_three_times_is_booked_once(market: Market) -> None:
     group = market.place(market.tea)
     market.misbehave("callback_duplicate", group, copies=2)

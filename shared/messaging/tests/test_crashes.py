@@ -8,8 +8,9 @@ import pytest
 
 from shared.messaging.rabbit import queue_name
 from shared.telemetry.faults import POINTS
+from shared.testing.toy_processes import ProcessWorld
 from shared.testing.toys import suspended
-from shared.testing.worlds import ProcessWorld, eventually, make_node
+from shared.testing.worlds import eventually, make_node
 
 # A fact for each way that something can happen, so that every point is passed.
 REASONS = ("needs:x", *range(10), "x", "timer:0", "call")
