@@ -53,6 +53,11 @@ def facts_of(said: Iterable[Envelope], group_no: str) -> list[str]:
     )
 
 
+def as_text(value: Any) -> str:
+    """A value in a form that can be compared, moments and counters apart."""
+    return _text(_plain(value))
+
+
 def _read(value: Any) -> Any:
     return msgspec.json.decode(value) if isinstance(value, bytes) else value
 

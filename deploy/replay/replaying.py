@@ -19,6 +19,7 @@ from random import Random
 from typing import Literal
 
 from deploy import fleet
+from deploy.replay.calls import Called
 from deploy.replay.comparing import changed, facts_of, state_of
 from deploy.replay.deeds import DEEDS, Deed
 from deploy.replay.recording import Recorded, Recording
@@ -69,7 +70,8 @@ class Played:
 
 @dataclass(frozen=True)
 class _Step:
-    """Something that happened to the service: a fact it `heard`, or else what made it say `facts` by itself.
+    """Something that happened to the service: a fact it `heard`, a call of it that was answered (`called`), or else
+    what made it say `facts` by itself.
 
     `needs`: ids of the service's own facts without which the publisher would not have said what is heard.
     """
@@ -79,6 +81,7 @@ class _Step:
     heard: Recorded | None = None
     facts: tuple[Envelope, ...] = ()
     needs: frozenset[str] = frozenset()
+    called: Called | None = None
 
     @property
     def rang(self) -> bool:
@@ -92,12 +95,14 @@ def replay(
     *,
     original: Tables | None = None,
     base: Tables | None = None,
+    since: datetime | None = None,
     seed: int = 0,
 ) -> Difference:
     """What comes out differently when `into` hears it (again). Nothing leaves the sandbox.
 
     `original`: what the service's tables hold now (`sandbox.tables_of`); without it, state is compared with a replay
-    in the same order. `base`: what they held before. Raises KeyError for a service that is not in the fleet.
+    in the same order. `base`: what they held before, or in the middle of the story, at the machine time `since`; then
+    only what came after is played. Raises KeyError for a service that is not in the fleet.
     """
     service = fleet.member(into).service
     if original is not None:
@@ -105,9 +110,10 @@ def replay(
     elif order == "same":
         state = None
     else:
-        state = play(recording, service, "same", base=base, compared=order).state
-    expected = facts_of((one.envelope for one in recording.said_by(into)), recording.group_no)
-    return play(recording, service, order, base=base, seed=seed).against(state, expected)
+        state = play(recording, service, "same", base=base, since=since, compared=order).state
+    said = (one.envelope for one in recording.said_by(into) if since is None or one.said >= since)
+    expected = facts_of(said, recording.group_no)
+    return play(recording, service, order, base=base, since=since, seed=seed).against(state, expected)
 
 
 def play(
@@ -116,13 +122,15 @@ def play(
     order: Order = "same",
     *,
     base: Tables | None = None,
+    since: datetime | None = None,
     seed: int = 0,
     compared: Order | None = None,
 ) -> Played:
     """The story once more, from an empty store or from `base`, to be `compared` with one in that order (or this)."""
     sandbox, unplayed = Sandbox(service, base), Counter[str]()
     try:
-        for step in _arranged(list(_steps(recording, service)), order, Random(seed)):
+        steps = [step for step in _steps(recording, service) if since is None or step.machine >= since]
+        for step in _arranged(steps, order, Random(seed)):
             if step.heard is not None:
                 if order != "shuffled":
                     sandbox.ring(step.business)
@@ -130,7 +138,10 @@ def play(
                 continue
             sandbox.retry()
             sandbox.ring(step.business)
-            if not step.rang:
+            if step.called is not None:
+                if different := sandbox.answered(step.called, step.business):
+                    unplayed[f"{step.called.cause}: {different}"] += 1
+            elif not step.rang:
                 unplayed.update(_do(sandbox, service, step))
         sandbox.retry()
         sandbox.ring(recording.until)
@@ -161,6 +172,10 @@ def _steps(recording: Recording, service: Service) -> Iterator[_Step]:
         moment = effects[0].envelope.time if effects else one.envelope.time
         said = tuple(effect.envelope for effect in effects)
         yield _Step(one.heard.get(service.name, one.said), moment, one, said, needs[one.envelope.id])
+    for called in recording.calls:
+        if called.service == service.name:
+            facts = told.pop(called.cause, [])
+            yield _Step(called.at, called.business, facts=tuple(one.envelope for one in facts), called=called)
     for cause, facts in told.items():
         envelopes = tuple(one.envelope for one in facts)
         about_us = any(one.partitionkey == recording.group_no for one in envelopes)

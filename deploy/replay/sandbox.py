@@ -1,7 +1,7 @@
 """One service in a sandbox: its real handlers and timers on a store of its own in memory, with its time in our hands.
 
-Nothing gets out. There is no relay, so what it says stays in its own log; there is no runner of outside calls, so what
-it intends stays a row; and its vault has no keys, so what is sealed stays sealed.
+Nothing gets out. There is no relay, so what it says stays in its own log; an outside call stays a row until it is
+answered from a recording; and its vault has no keys, so what is sealed stays sealed.
 """
 
 from __future__ import annotations
@@ -9,11 +9,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
+from deploy.replay.calls import Called, answering, digest
 from shared.contracts.event import Envelope, decode_envelope
 from shared.kernel import clock
 from shared.kernel.settings import Settings
 from shared.messaging import consumer as door
-from shared.messaging.clockwork import TimerRunner
+from shared.messaging.clockwork import IntentRunner, TimerRunner
 from shared.messaging.consumer import Consumer
 from shared.messaging.subscriptions import Subscriptions
 from shared.runtime.service import Service
@@ -72,6 +75,17 @@ class Sandbox:
             self.store.moment = due
             self._timers.step()
         self.store.moment = until
+
+    def answered(self, called: Called, at: datetime) -> str:
+        """A call of it is answered as it was, at this business time. Answers what is different about it, or ""."""
+        self.store.moment = at
+        asked = inspect.hurried_call(self.store, called.kind, called.key)
+        if asked is None:
+            return "was not asked"
+        runner = IntentRunner(self.node, answering(self.service.intents, called))
+        if not runner.run_now(called.kind, called.key):
+            return "its answer could not be taken"
+        return "" if digest(msgspec.json.decode(asked)) == called.asked else "something else was asked"
 
     def said(self) -> list[Envelope]:
         """What it said, in order; nobody heard it."""

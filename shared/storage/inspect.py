@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from shared.kernel import clock
 from shared.storage.database import Database
-from shared.storage.types import clock_offset, event_log, inbox, inbox_retry, timer
+from shared.storage.types import clock_offset, event_log, inbox, inbox_retry, intent, timer
 
 SOME = 500
 """Values named in one statement."""
@@ -117,3 +118,11 @@ def last_position(database: Database) -> int:
     """The position of the newest fact in the log; 0 when nothing was said yet."""
     with database.read() as connection:
         return int(connection.execute(sa.select(sa.func.max(event_log.c.pos))).scalar() or 0)
+
+
+def hurried_call(database: Database, kind: str, key: str) -> bytes | None:
+    """The data of a call that is to be made, which is now due; None when there is none."""
+    mine = intent.c.kind == kind, intent.c.key == key
+    with database.begin() as connection:
+        connection.execute(intent.update().where(*mine).values(next_at=clock.machine_now()))
+        return connection.execute(sa.select(intent.c.data).where(*mine)).scalar()

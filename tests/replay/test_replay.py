@@ -161,6 +161,6 @@ def test_a_file_that_is_no_recording_is_refused_with_its_line(tmp_path: Path) ->
     path.write_bytes(next(RECORDED.glob("*/*.jsonl")).read_bytes().replace(b'"heard"', b'"hoard"', 1))
     with pytest.raises(Unreadable, match="line 2"):
         load(path)
-    path.write_text('{"recording": 2, "group_no": "G1", "until": "2026-01-01T00:00:00Z"}')
-    with pytest.raises(Unreadable, match="format 2"):
+    path.write_text('{"recording": 3, "group_no": "G1", "until": "2026-01-01T00:00:00Z"}')
+    with pytest.raises(Unreadable, match="format 3"):
         load(path)
