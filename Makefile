@@ -6,6 +6,7 @@ T      ?=
 SCALE  ?=
 N      ?= 3
 FAULTS ?=
+GROWTH ?= 0
 
 VENV   := .venv
 PY     := $(VENV)/bin/python
@@ -91,8 +92,8 @@ tapes: $(SETUP)     ## record the golden tapes anew; read the diff before you co
 fuzz: $(SETUP)      ## invent 200 requests for each operation instead of 20
 	@$(PY) -m pytest -q tests/doors/test_fuzz.py --fuzz-examples 200
 
-bench: servers      ## measure, as ratios within one run
-	@$(PY) -m benchmarks
+bench: servers      ## measure, as ratios within one run (GROWTH=1000000 also loads so many orders and measures again)
+	@$(PY) -m benchmarks --growth $(GROWTH)
 
 chaos: servers      ## break one thing after another while orders flow (FAULTS="--fault broker --runs 5", --list shows all)
 	@$(PY) -m chaos $(FAULTS)

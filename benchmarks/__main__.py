@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -13,11 +14,12 @@ from shared.telemetry import logs
 
 @click.command()
 @click.option("--quick", is_flag=True, help="A smoke run of under a minute; its numbers say little.")
+@click.option("--growth", default=0, help="Load so many orders, and say what they make slower. 100 kB of disk each.")
 @click.option("--out", type=click.Path(path_type=Path), default="build/bench.json", show_default=True)
-def main(quick: bool, out: Path) -> None:
+def main(quick: bool, growth: int, out: Path) -> None:
     """Measure what the platform costs, as ratios within one run."""
     logs.configure("benchmarks", "WARNING")
-    results = measure(QUICK if quick else FULL, lambda what: click.echo(f"  {what}", err=True))
+    results = measure(replace(QUICK if quick else FULL, growth=growth), lambda what: click.echo(f"  {what}", err=True))
     for line in report.lines(results):
         click.echo(line)
     out.parent.mkdir(parents=True, exist_ok=True)

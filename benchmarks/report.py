@@ -35,6 +35,14 @@ def document(results: Results) -> bytes:
         "drain_ratio": drain.ratio,
         "hot_sku_ratio": hot.ratio,
         "accept_with_events_per_s": _best(results.accept_with_events).orders.per_second,
+        "stack_idle_mib": sum(results.footprint.stack_mib.values()),
+        "embedded_idle_mib": results.footprint.embedded_mib,
+        "bytes_per_completed_order": results.footprint.bytes_per_order,
+        "outbox_bytes_at_rest": results.footprint.outbox_bytes,
+        "outbox_rows_at_rest": results.footprint.outbox_rows,
+        "growth_orders": results.growth.orders if results.growth else 0,
+        "growth_rate_ratio": results.growth.rate_ratio if results.growth else None,
+        "growth_p99_ratio": results.growth.p99_ratio if results.growth else None,
         "accept": [_pair(pair) for pair in results.accept],
         "accept_with_events": [_pair(pair) for pair in results.accept_with_events],
         "rows_per_order": {table: rows for table, (rows, _) in results.census.items()},
@@ -45,6 +53,8 @@ def document(results: Results) -> bytes:
         "payable": asdict(payable),
         "hot": asdict(hot),
         "drain": asdict(drain),
+        "footprint": asdict(results.footprint),
+        "growth": asdict(results.growth) if results.growth else None,
         "states": results.states,
         "invariants": {verdict.number: len(verdict.breaches) for verdict in results.verdicts},
         "conditions": results.conditions,
@@ -113,6 +123,9 @@ def _flow_lines(results: Results) -> Iterator[str]:
     if drained := results.drain:
         yield f"A lone worker drains {drained.per_second:.0f} facts/s ({drained.facts} in {drained.seconds:.1f} s)"
         yield f"  a bare loop that stores as much: {drained.bare_per_second:.0f}; ratio {drained.ratio:.2f}"
+    yield f"Room: {results.footprint}"
+    if growth := results.growth:
+        yield f"Growth: {growth}"
 
 
 def _by_service(used: dict[str, float]) -> dict[str, dict[str, float]]:

@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks import accept, flow, story
+from benchmarks import accept, flow, footprint, growth, story
 from benchmarks.accept import Pair
 from benchmarks.bench import Bench
 from benchmarks.conditions import Yardstick, conditions
 from benchmarks.flow import Drain, Hot, Payable
+from benchmarks.footprint import Footprint
 from benchmarks.ground import Ground, less_idle, metered
+from benchmarks.growth import Growth
 from benchmarks.market import Market
 from deploy.ops.invariants import Verdict, recompute
 
@@ -20,7 +22,8 @@ from deploy.ops.invariants import Verdict, recompute
 @dataclass(frozen=True)
 class Size:
     """How much is measured. `completed`: orders carried through; `rounds` of `accepted` orders for each of `clients`;
-    `steady`: seconds of the open loop; `backlog`: orders piled up; `hot`: orders of one SKU, and of any, in a round."""
+    `steady`: seconds of the open loop; `backlog`: orders piled up; `hot`: orders of one SKU, and of any, in a round;
+    `growth`: orders that are loaded before some of it is measured once more."""
 
     name: str
     warm: int
@@ -32,12 +35,14 @@ class Size:
     steady: float
     backlog: int
     hot: int
+    growth: int = 0
 
     @property
     def orders(self) -> int:
         """An upper bound of all orders placed, for the number of buyers."""
         taken = 2 * len(self.clients) * self.rounds * self.accepted + 1
-        return self.warm + self.completed + taken + int(self.steady * 150) + self.backlog + 2 * HOT_ROUNDS * self.hot
+        streams = int(self.steady * MOST_PER_SECOND) * (3 if self.growth else 1) + 2 * self.backlog
+        return self.warm + self.completed + taken + streams + 2 * HOT_ROUNDS * self.hot
 
 
 HOT_ROUNDS = 3
@@ -62,15 +67,20 @@ class Results:
     payable: Payable | None = None
     hot: Hot | None = None
     drain: Drain | None = None
+    footprint: Footprint = field(default_factory=Footprint)
+    growth: Growth | None = None
     states: dict[str, int] = field(default_factory=dict)
     verdicts: Sequence[Verdict] = ()
 
 
 def measure(size: Size, say: Callable[[str], None]) -> Results:
     """One run on a fresh stack, which is gone afterwards."""
+    say("weighing the platform in one process")
+    embedded_mib = footprint.embedded()
     say("starting the stack")
     with Bench() as bench:
         results = Results(size, conditions(bench, size))
+        results.footprint.embedded_mib = embedded_mib
         say("opening the shop")
         market = Market(bench, orders=size.orders)
         ground = Ground(bench)
@@ -83,6 +93,12 @@ def measure(size: Size, say: Callable[[str], None]) -> Results:
             )
             results.states = {row.state: row.number for row in counted}
             results.verdicts = recompute(ground.stores)
+            if size.growth:
+                say(f"loading {size.growth} orders, and measuring before and after")
+                results.growth = growth.grow(
+                    bench, ground, market, size.growth, number=size.backlog // 2, seconds=size.steady
+                )
+                say(f"  {results.growth}")
         finally:
             ground.close()
     return results
@@ -97,9 +113,16 @@ def _complete(bench: Bench, ground: Ground, market: Market, results: Results, sa
     say(f"idling for {size.idle:g} s")
     with metered(bench) as results.idle:
         time.sleep(size.idle)
+    room = results.footprint
+    room.stack_mib, before = footprint.memory(bench.pids()), footprint.table_bytes(ground)
     say(f"carrying {size.completed} orders from quote to completed")
     with Yardstick() as yardstick, metered(bench) as used:
         placed = story.tell(ground, market, size.completed)
+    after = footprint.table_bytes(ground)
+    room.bytes_per_order = {
+        table: (after[table] - before[table]) / size.completed for table in after if table != "outbox"
+    }
+    room.outbox_bytes, room.outbox_rows = after["outbox"], footprint.outbox_rows(ground)
     results.wall, results.used = used["wall"], less_idle(used, results.idle)
     results.yardstick_ms = yardstick.mean_ms
     per_order = sum(results.used.values()) * 1000 / size.completed

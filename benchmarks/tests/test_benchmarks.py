@@ -10,12 +10,14 @@ from benchmarks import load, report
 from benchmarks.accept import Pair, Rate
 from benchmarks.flow import Drain, Hot, Payable
 from benchmarks.ground import less_idle
+from benchmarks.growth import Growth, Pace, copies
 from benchmarks.run import QUICK, Results
 from deploy.serving import Server
 
 KEYS = {
     "accept_per_s", "floor_per_s", "accept_ratio", "cpu_ms_per_completed_order", "payable_p50_ms", "payable_p99_ms",
-    "drain_facts_per_s", "drain_ratio", "hot_sku_ratio", "conditions",
+    "drain_facts_per_s", "drain_ratio", "hot_sku_ratio", "conditions", "stack_idle_mib", "embedded_idle_mib",
+    "bytes_per_completed_order", "outbox_bytes_at_rest", "growth_rate_ratio", "growth_p99_ratio",
 }  # fmt: skip
 
 
@@ -87,10 +89,29 @@ def test_the_document_has_what_others_compare_by():
     results.accept, results.accept_with_events = [pair], [pair]
     results.payable, results.drain = Payable(10, 5.0, 2.0, 90.0, 120.0, 30.0, 0.1), Drain(100, 0.5, 400.0)
     results.hot = Hot(30, 40.0, 50.0)
+    slower = Payable(10, 5.0, 2.0, 90.0, 180.0, 30.0, 0.1)
+    results.growth = Growth(20_000, 60.0, Pace(40.0, results.payable), Pace(30.0, slower))
     told = msgspec.json.decode(report.document(results))
     assert told.keys() >= KEYS
     assert told["accept_ratio"] == pytest.approx(2 / 3, rel=1e-3)
     assert told["cpu_ms_per_completed_order"] == pytest.approx(80)
     assert told["drain_facts_per_s"] == 200
     assert (told["drain_ratio"], told["hot_sku_ratio"]) == (0.5, 0.8)
+    assert (told["growth_rate_ratio"], told["growth_p99_ratio"]) == (0.75, 1.5)
     assert any("order" in line for line in report.lines(results))
+
+
+def test_copies_have_names_of_their_own_in_columns_and_in_bodies_and_the_goods_they_shared():
+    group_no, fact = "G1111111111111111", "0190aaaa-bbbb-7ccc-8ddd-000000000000"
+    body = f"{group_no}-1 {fact} tea"
+    row = f"{group_no}-1\t{fact}\ttea\t\\\\x{body.encode().hex()}\n".encode()
+
+    first, second = copies(row, group_no, {group_no, fact}, range(7, 9))
+
+    for number, copy in ((7, first), (8, second)):
+        new, other = f"G9{number:015}", f"{fact[:-12]}{number:08x}0000"
+        written = f"{new}-1 {other} tea".encode().hex()
+        assert copy.decode() == f"{new}-1\t{other}\ttea\t\\\\x{written}\n"
+        assert len(copy) == len(row)
+    with pytest.raises(ValueError, match="cannot be numbered"):
+        list(copies(row, group_no, {group_no, "tea"}, range(1)))
