@@ -226,7 +226,7 @@ class Platform:
         )
 
     def _silence(self, service: str) -> Undo:
-        consumer = next(one for one in self.dispatcher.consumers if one.on.consumer == service)
+        consumer = self.dispatcher.consumers[service]
 
         def away(*_: object) -> None:
             raise OSError(f"{service} is away")

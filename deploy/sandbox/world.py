@@ -21,7 +21,7 @@ from shared.storage.database import Database
 from shared.storage.inspect import clock_ahead, move_clock
 
 SETTLE_SECONDS = 60.0
-SHORTEST, LONGEST = 0.001, 0.025
+SHORTEST, LONGEST = 0.005, 0.025
 MARGIN = timedelta(milliseconds=1)
 
 
@@ -133,7 +133,6 @@ class World:
             while left := self._unrest():
                 if clock.monotonic() > deadline:
                     raise NotQuiet(left=left)
-                self.wake()
                 clock.pause(pause)
                 pause = min(LONGEST, pause * 1.5)
             return self.watch.failing()

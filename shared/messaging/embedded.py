@@ -9,8 +9,9 @@ others drops the repeats. One dispatcher at a time, held by a lock on a file.
 from __future__ import annotations
 
 import fcntl
+import functools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from shared.kernel import clock
@@ -32,8 +33,10 @@ class Subscribers:
 
     one_per_key = False
 
-    def __init__(self, consumers: Sequence[Consumer]) -> None:
+    def __init__(self, consumers: Sequence[Consumer], heard: Callable[[str], None] = lambda _service: None) -> None:
+        """`heard` is told of each service that took something in: what it keeps may go on now."""
         self.consumers = [(consumer, frozenset(consumer.on.bindings())) for consumer in consumers]
+        self.heard = heard
 
     def publish(self, facts: Sequence[Outgoing]) -> Outcome:
         failed: dict[int, str] = {}
@@ -42,6 +45,7 @@ class Subscribers:
             for start in range(0, len(batch), 50):
                 try:
                     consumer.handle([door.read(fact.body) for fact in batch[start : start + 50]])
+                    self.heard(consumer.node.name)
                     crash_point("relay.after_publish")
                 except Exception as error:
                     # That store is away. All the rest waits, for were it back in a moment, later facts would overtake
@@ -58,42 +62,35 @@ class Dispatcher:
     """Relays, timers, retries and outside calls of a whole fleet in one process."""
 
     def __init__(self, fleet: Sequence[tuple[Service, Node]], lock_file: Path | None = None) -> None:
-        self.fleet, self.lock_file = fleet, lock_file
-        self.consumers = [Consumer(node, service.on) for service, node in fleet]
-        publisher = Subscribers(self.consumers)
-        self.relays = [Relay(node, publisher) for _, node in fleet]
-        self.timers = [TimerRunner(node, service.timers) for service, node in fleet]
-        self.intents = [IntentRunner(node, service.intents) for service, node in fleet if service.intents.by_kind]
-        self._work, self._calls, self._stop = threading.Event(), threading.Event(), threading.Event()
+        self.lock_file = lock_file
+        self.consumers = {node.name: Consumer(node, service.on) for service, node in fleet}
+        self._works, self._calls = _Rounds(self.consumers), _Rounds(self.consumers)
+        self.publisher = Subscribers(list(self.consumers.values()), self._works.wake)
+        self._turns: dict[str, list[Callable[[], int]]] = {
+            node.name: [
+                Relay(node, self.publisher).step,
+                TimerRunner(node, service.timers).step,
+                self.consumers[node.name].retry_due,
+            ]
+            for service, node in fleet
+        }
+        self._runners = {
+            node.name: IntentRunner(node, service.intents) for service, node in fleet if service.intents.by_kind
+        }
+        self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         for _, node in fleet:
-            node.wake = self.wake
+            node.wake = functools.partial(self._left_something, node.name)
 
-    def wake(self, _calls: bool = True) -> None:
-        self._work.set()
-        self._calls.set()
-
-    def step(self) -> int:
-        """One round over all stores, outside calls apart. Answers how much was done."""
-        done = 0
-        turns: list[Callable[[], int]] = [relay.step for relay in self.relays]
-        turns += [timers.step for timers in self.timers]
-        turns += [consumer.retry_due for consumer in self.consumers]
-        for turn in turns:
-            try:
-                done += turn()
-            except Exception:
-                logs.get("embedded").exception("store_away")
-        return done
-
-    def call(self) -> int:
-        """One round of outside calls. Answers how many settled."""
-        return sum(runner.step() for runner in self.intents)
+    def wake(self) -> None:
+        """There may be something to do in any of the stores."""
+        self._works.wake(*self._turns)
+        self._calls.wake(*self._turns)
 
     def settle(self, rounds: int = 10_000) -> None:
         """Work until nothing is left to do now: for tests that hold everything in one thread."""
         for _ in range(rounds):
-            if not self.step() + self.call():
+            if not sum(self._work(name) + self._call(name) for name in self._turns):
                 return
         raise RuntimeError("the fleet does not come to rest")
 
@@ -111,24 +108,68 @@ class Dispatcher:
         for thread in self._threads:
             thread.join(timeout=25)
 
+    def _left_something(self, service: str, calls: bool) -> None:
+        self._works.wake(service)
+        if calls:
+            self._calls.wake(service)
+
+    def _work(self, service: str) -> int:
+        """One turn at a store, outside calls apart. Answers how much was done."""
+        done = 0
+        for turn in self._turns[service]:
+            try:
+                done += turn()
+            except Exception:
+                logs.get("embedded").exception("store_away")
+        return done
+
+    def _call(self, service: str) -> int:
+        """One turn of outside calls. Answers how many settled."""
+        try:
+            return self._runners[service].step() if service in self._runners else 0
+        except Exception:
+            logs.get("embedded").exception("store_away")
+            return 0
+
     def _dispatch(self) -> None:
         with _file_lock(self.lock_file, self._stop) as held:
             metrics.relay_leader.labels("embedded").set(int(held))
-            while held and not self._stop.is_set():
-                self._work.clear()
-                if not self.step():
-                    self._work.wait(POLL_SECONDS)
+            if held:
+                self._go_round(self._works, self._work)
 
     def _make_calls(self) -> None:
+        self._go_round(self._calls, self._call)
+
+    def _go_round(self, rounds: _Rounds, turn: Callable[[str], int]) -> None:
         while not self._stop.is_set():
-            self._calls.clear()
-            try:
-                done = self.call()
-            except Exception:
-                logs.get("embedded").exception("store_away")
-                done = 0
-            if not done:
-                self._calls.wait(POLL_SECONDS)
+            for service in rounds.next():
+                if turn(service):
+                    rounds.wake(service)
+
+
+class _Rounds:
+    """Which stores to look at next: those that somebody left something in, and several times a second all of them."""
+
+    def __init__(self, services: Iterable[str]) -> None:
+        self._all, self._woken = tuple(services), set[str]()
+        self._bell = threading.Event()
+        self._all_at = 0.0
+
+    def wake(self, *services: str) -> None:
+        self._woken.update(one for one in services if one in self._all)  # a consumer that joined works by itself
+        self._bell.set()
+
+    def next(self) -> Sequence[str]:
+        """Returns once there is something to look at."""
+        self._bell.wait(max(0.0, self._all_at - clock.monotonic()))
+        self._bell.clear()
+        woken = []
+        while self._woken:
+            woken.append(self._woken.pop())
+        if clock.monotonic() < self._all_at:
+            return woken
+        self._all_at = clock.monotonic() + POLL_SECONDS
+        return self._all
 
 
 class _file_lock:  # noqa: N801  (a context manager, used like a function)

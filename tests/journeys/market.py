@@ -139,7 +139,7 @@ def silent(grounds: Grounds, service: str) -> Iterator[None]:
         finally:
             grounds.kill(service, "worker", SIGCONT)
     elif isinstance(grounds, Platform):
-        consumer = next(one for one in grounds.dispatcher.consumers if one.on.consumer == service)
+        consumer = grounds.dispatcher.consumers[service]
         with mock.patch.object(consumer, "handle", side_effect=OSError(f"{service} is away")):
             yield
 

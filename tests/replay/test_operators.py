@@ -104,7 +104,7 @@ def shop(platform: Platform) -> tuple[str, str]:
 
 def test_a_fact_that_was_lost_on_the_way_is_found_and_heard_once(platform: Platform, shop) -> None:
     product_id, sku = shop
-    order = next(one for one in platform.dispatcher.consumers if one.on.consumer == "order")
+    order = platform.dispatcher.consumers["order"]
     with mock.patch.object(Consumer, "handle", _deaf_for(order, Consumer.handle)):
         _reprice(platform, product_id, sku, 2000)
         _wait_until_published(platform)
@@ -179,7 +179,7 @@ class Bus:
 @pytest.fixture
 def bus(world: World) -> Bus:
     if isinstance(world.grounds, Platform):
-        publisher = world.grounds.dispatcher.relays[0].publisher
+        publisher = world.grounds.dispatcher.publisher
 
         def leave(newcomer: Newcomer) -> None:
             publisher.consumers[:] = [one for one in publisher.consumers if one[0] is not newcomer]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from deploy.ops.replay.logs import Stores, read
 from shared.messaging import consumer as door
 from shared.messaging.consumer import Consumer, Guard, Message
-from shared.messaging.embedded import Dispatcher, Subscribers
+from shared.messaging.embedded import Dispatcher
 from shared.messaging.rabbit import declare
 from shared.messaging.subscriptions import Subscriptions
 from shared.storage.unit_of_work import Node
@@ -74,9 +74,7 @@ def join(dispatcher: Dispatcher) -> Callable[[Newcomer], None]:
     """How a consumer is bound in the embedded mode."""
 
     def bind(newcomer: Newcomer) -> None:
-        for publisher in {id(relay.publisher): relay.publisher for relay in dispatcher.relays}.values():
-            assert isinstance(publisher, Subscribers)  # noqa: S101  (the dispatcher has no other)
-            publisher.consumers.append((newcomer, frozenset(newcomer.on.bindings())))
+        dispatcher.publisher.consumers.append((newcomer, frozenset(newcomer.on.bindings())))
 
     return bind
 
