@@ -15,6 +15,7 @@ import pytest
 
 if TYPE_CHECKING:
     from deploy.embedded import Platform
+    from deploy.replay.calls import Called
     from deploy.replay.faults import Switch
     from deploy.replay.recording import Recording
     from deploy.replay.replaying import Difference
@@ -68,19 +69,20 @@ def world(request: pytest.FixtureRequest) -> World:
 class Taping:
     """What the fixture `tape` gives. `folder` is where its tapes are: `tapes` beside the test."""
 
-    def __init__(self, world: World, folder: Path, record: bool) -> None:
+    def __init__(self, world: World, folder: Path, record: bool, calls: list[Called]) -> None:
         from deploy.story.tape import Tape
 
-        self.world, self.folder, self._record = world, folder, record
+        self.world, self.folder, self._record, self._calls = world, folder, record, calls
         self._people = Tape(world.stores)
         self._people.news()
 
     def record(self, order_no: str) -> Recording:
-        """What was said of the order's group until now, byte for byte, once nothing is under way."""
+        """What was said of the order's group until now, byte for byte, once nothing is under way; on the platform in
+        one process also what provider and carrier have answered since this tape began."""
         from deploy.replay.recording import record
 
         self.world.settle()
-        return record(self.world.stores, order_no)
+        return record(self.world.stores, order_no, self._calls)
 
     def golden(self, name: str, order_no: str) -> None:
         """The story as people read it is that of `<name>.txt`; with ``--record-tapes`` it becomes that of today."""
@@ -98,11 +100,20 @@ class Taping:
         self.world.settle()
         return tables_of(fleet.member(service).service, self.world.stores[service])
 
+    def from_here(self, service: str) -> dict[str, Any]:
+        """What `replay` needs to begin in the middle of a story: ``replay(order_no, into=…, **tape.from_here(…))``."""
+        from shared.kernel import clock
+
+        return {"base": self.before(service), "since": clock.machine_now()}
+
 
 @pytest.fixture
-def tape(world: World, request: pytest.FixtureRequest) -> Taping:
+def tape(world: World, request: pytest.FixtureRequest) -> Iterator[Taping]:
     """Records what is told from here on; compares it with golden tapes."""
-    return Taping(world, request.path.parent / "tapes", bool(request.config.getoption("--record-tapes")))
+    from deploy.replay.calls import noted
+
+    with noted() as calls:
+        yield Taping(world, request.path.parent / "tapes", bool(request.config.getoption("--record-tapes")), calls)
 
 
 Replay = Callable[..., "Difference"]
@@ -115,16 +126,16 @@ def replay(request: pytest.FixtureRequest) -> Replay:
     An order number needs the fixture `world`, and is compared with its store too.
     """
     from deploy import fleet
-    from deploy.replay.recording import load, record
+    from deploy.replay.recording import load
     from deploy.replay.replaying import replay
     from deploy.replay.sandbox import tables_of
 
     def run(what: str | Path | Recording, into: str, order: Any = "same", **how: Any) -> Difference:
         if isinstance(what, str):
             world: World = request.getfixturevalue("world")
-            world.settle()
+            recording = request.getfixturevalue("tape").record(what)
             original = tables_of(fleet.member(into).service, world.stores[into])
-            return replay(record(world.stores, what), into, order, original=original, **how)
+            return replay(recording, into, order, original=original, **how)
         return replay(load(what) if isinstance(what, Path) else what, into, order, **how)
 
     return run
