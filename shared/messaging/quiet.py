@@ -144,6 +144,8 @@ class Watch:
     def unrest(self) -> list[str]:
         """What is under way or due; empty when the fleet is at rest and was so all through this look."""
         busy, news = self._look()
+        if busy:
+            return busy
         for place in self.places.values():
             place.forget_handled()
             if place.unhandled:
