@@ -14,7 +14,7 @@ from shared.kernel import clock
 from shared.storage.database import Database
 from shared.storage.hot import Hot
 from shared.storage.types import idempotency
-from shared.storage.unit_of_work import UnitOfWork
+from shared.storage.unit_of_work import BUSINESS_TIME, UnitOfWork
 
 
 class InFlight(Exception):
@@ -44,7 +44,8 @@ class OnceKey:
         if tx.node.database.is_sqlite:
             rows: Sequence[Any] = tx.execute(_STORED, self.identity).all()
         else:
-            ((locked,),) = _TRY_LOCK.rows(tx.connection, number=self._lock)
+            ((locked, moment),) = _TRY_LOCK.rows(tx.connection, number=self._lock)
+            tx.is_now(moment)
             if not locked:
                 raise InFlight
             rows = _STORED_HOT.rows(tx.connection, **self.identity)
@@ -80,7 +81,7 @@ _STORED = sa.select(idempotency.c.fingerprint, idempotency.c.status, idempotency
     *_is_this()
 )
 # Two statements: what the lock's last holder wrote is seen only by one that begins after it was got.
-_TRY_LOCK = Hot("SELECT pg_try_advisory_xact_lock(%(number)s::bigint)")
+_TRY_LOCK = Hot(f"SELECT pg_try_advisory_xact_lock(%(number)s::bigint), {BUSINESS_TIME}")
 _STORED_HOT = Hot(
     "SELECT fingerprint, status, headers, body FROM idempotency"
     " WHERE principal = %(principal)s AND route = %(route)s AND key = %(key)s"
