@@ -60,6 +60,8 @@ class Report:
             self.faults[event.label, "error", type(event.value).__name__] = str(event.value)
         elif isinstance(event, events.FatalError):
             raise event.exception
+        elif isinstance(event, events.Interrupted):
+            raise KeyboardInterrupt
 
     def _scenario(self, recorder: Any) -> None:
         for number, node in recorder.cases.items():
