@@ -20,12 +20,14 @@ from deploy import fleet
 from deploy.containers.engine import Engine, EngineError, run
 from deploy.containers.images import ROOT, ensure_images
 from deploy.fleet import FLEET
+from deploy.rabbitmq.rights import VHOST, variable
 from deploy.sandbox.desk.desk import refuse_production
 from deploy.sandbox.world import SETTLE_SECONDS, Desk, World
-from deploy.servers import ServerError, free_port, wait_until
+from deploy.servers import Authority, ServerError, free_port, wait_until
 from shared.storage.database import Database
 
-FILES = ("docker-compose.yml", "deploy/containers/sandbox.yml", "deploy/containers/proof.yml")
+PLAIN = ("docker-compose.yml", "deploy/containers/sandbox.yml", "deploy/containers/proof.yml")
+PRODUCTION = "deploy/containers/production.yml"
 OPEN_SECONDS = 120.0
 DESKS = ("provider", "carrier")
 EMAIL, PASSWORD_VARIABLE = "operator@caravan.example", "CARAVAN_OPERATOR_PASSWORD"  # noqa: S105  (a name)
@@ -34,20 +36,23 @@ EMAIL, PASSWORD_VARIABLE = "operator@caravan.example", "CARAVAN_OPERATOR_PASSWOR
 class Containers:
     """The grounds of a story, as the stack is: built, started and, at the end, thrown away with its volumes.
 
-    Starting and every command raise EngineError with what compose said.
+    With `tls` production's overlay is on, with certificates of an authority of its own. Starting and every command
+    raise EngineError with what compose said.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, tls: bool = False) -> None:
         refuse_production()
-        self.engine = engine
+        self.engine, self.tls = engine, tls
+        self.files = (*PLAIN, PRODUCTION) if tls else PLAIN
         self.project = f"caravan-proof-{secrets.token_hex(3)}"
         self.folder = Path(tempfile.mkdtemp(prefix="caravan-containers-"))
-        self.ports = {name: free_port() for name in ("gateway", "provider", "carrier", "postgres")}
+        self.ports = {name: free_port() for name in ("gateway", "provider", "carrier", "postgres", "rabbitmq")}
         self.sandbox_key = secrets.token_urlsafe(32)
         self.stores: dict[str, Database] = {}
         self.timings: dict[str, float] = {}
         self._password = secrets.token_urlsafe(18)
         self._known = False
+        self.authority: str | bool = self._certify() if tls else True
         self._variables = self._describe()
         self._compose = engine.compose_command()
 
@@ -56,7 +61,7 @@ class Containers:
     @property
     def url(self) -> str:
         """The gateway."""
-        return f"http://127.0.0.1:{self.ports['gateway']}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.ports['gateway']}"
 
     @property
     def provider_url(self) -> str:
@@ -84,12 +89,17 @@ class Containers:
         """Move business time (``days=15``) from deadline to deadline. Answers the number of stops. Raises NotQuiet."""
         return self.world.advance(timedelta(**span))
 
+    def broker_url(self, user: str, *, tls: bool) -> str:
+        """Where this user reaches the broker from out here."""
+        where = f"://{user}:{self._variables[variable(user)]}@127.0.0.1:{self.ports['rabbitmq']}/{VHOST}"
+        return f"amqps{where}?cacertfile={self.authority}" if tls else f"amqp{where}"
+
     # --- what engineers use ---------------------------------------------------------------------------------
 
     def compose(self, *arguments: str, seconds: float = 600) -> str:
         """Run compose on the project and return what it prints."""
         command = [*self._compose, "--project-name", self.project, "--env-file", str(self.folder / "env")]
-        for name in FILES:
+        for name in self.files:
             command += ["--file", str(ROOT / name)]
         return run([*command, *arguments], self._environment(), cwd=ROOT, seconds=seconds)
 
@@ -133,7 +143,7 @@ class Containers:
         # The desks start after the gateway, so compose has not waited for them.
         asked = (f"{self.url}/v1/shops", f"{self.provider_url}/health", f"{self.carrier_url}/health")
         with contextlib.suppress(requests.RequestException):
-            return all(requests.get(url, timeout=5).status_code < 500 for url in asked)
+            return all(requests.get(url, timeout=5, verify=self.authority).status_code < 500 for url in asked)
         return False
 
     def _ailing(self) -> str:
@@ -162,7 +172,7 @@ class Containers:
                 self.compose("build", "migrate", seconds=1800)
             with self._timed("up"):
                 self.up()
-            self.stores = {one.name: Database(self._store(one.store), pool_size=2) for one in FLEET}
+            self.stores = {one.name: Database(self.store_url(one.store), pool_size=2) for one in FLEET}
             desks = [Desk(name, f"http://127.0.0.1:{self.ports[name]}", self.sandbox_key) for name in DESKS]
             self.world = World(self.stores, fleet.subscribers(), desks)
         except BaseException:
@@ -193,7 +203,7 @@ class Containers:
 
     def _describe(self) -> Mapping[str, str]:
         """All that the compose files ask for, and the file that says it to compose."""
-        asked = {name for file in FILES for name in re.findall(r"(?<!\$)\$\{(\w+)", (ROOT / file).read_text())}
+        asked = {name for file in self.files for name in re.findall(r"(?<!\$)\$\{(\w+)", (ROOT / file).read_text())}
         known = {name: secrets.token_hex(18) for name in asked if re.search("PASSWORD|SECRET", name)}
         known |= {
             "CARAVAN_ENV": "development",
@@ -207,8 +217,16 @@ class Containers:
             "PROVIDER_LISTEN": f"127.0.0.1:{self.ports['provider']}",
             "CARRIER_LISTEN": f"127.0.0.1:{self.ports['carrier']}",
             "POSTGRES_PORT": str(self.ports["postgres"]),
+            "BROKER_PORT": str(self.ports["rabbitmq"]),
+            "BROKER_PORT_INSIDE": "5671" if self.tls else "5672",
             "BUILD_NETWORK": "host" if self.engine.own else "default",
         }
+        if self.tls:  # the desks know no authority but the machine's: what they say goes to the services themselves
+            known |= {
+                "TLS_FOLDER": str(self.folder),
+                "PAYMENT_CALLBACKS": "http://payment-web:8000",
+                "CARRIER_CALLBACKS": "http://shipping-web:8000",
+            }
         file = self.folder / "env"
         file.touch(mode=0o600)
         file.write_text("".join(f"{name}={value}\n" for name, value in known.items()))
@@ -220,9 +238,19 @@ class Containers:
             "COMPOSE_HTTP_TIMEOUT": "300"
         }
 
-    def _store(self, name: str) -> str:
+    def store_url(self, name: str) -> str:
+        """Where the owner of this store reaches it from out here."""
         password = self._variables[f"{name.upper()}_DB_PASSWORD"]
-        return f"postgresql+psycopg://{name}:{password}@127.0.0.1:{self.ports['postgres']}/{name}"
+        verified = f"?sslmode=verify-full&sslrootcert={self.authority}" if self.tls else ""
+        return f"postgresql+psycopg://{name}:{password}@127.0.0.1:{self.ports['postgres']}/{name}{verified}"
+
+    def _certify(self) -> str:
+        """A certificate for each server, under the name it is called by in there and the address it has out here."""
+        authority = Authority(self.folder)
+        for name in ("postgres", "rabbitmq"):
+            authority.sign(name, "127.0.0.1")
+        authority.sign("edge", "127.0.0.1")
+        return str(authority.path)
 
     @contextlib.contextmanager
     def _timed(self, what: str) -> Iterator[None]:

@@ -13,6 +13,7 @@ from deploy.fleet import FLEET, table
 from deploy.gateway.__main__ import containers
 from deploy.gateway.nginx import configuration
 from deploy.kubernetes import manifests
+from deploy.rabbitmq import rights
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,12 +21,15 @@ ROOT = Path(__file__).parents[2]
 def generated() -> dict[Path, str]:
     """Every generated file with the text it should have."""
     document = json.dumps(openapi.merged(), indent=1, ensure_ascii=False, sort_keys=False)
+    tls = containers("/run/secrets/edge_chain", "/run/secrets/edge_key")
     found = {
         ROOT / "docs" / "openapi.json": document + "\n",
         ROOT / "docs" / "events.md": events.page(),
         ROOT / "docs" / "errors.md": pages.refusals(),
         ROOT / "docs" / "journey.md": pages.journey(),
         ROOT / "deploy" / "gateway" / "nginx.conf": configuration(table(), containers()),
+        ROOT / "deploy" / "gateway" / "nginx.tls.conf": configuration(table(), tls),
+        ROOT / "deploy" / "rabbitmq" / "definitions.json": rights.page(),
     }
     for name, text in manifests.files().items():
         found[ROOT / "deploy" / "kubernetes" / "base" / name] = text

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from deploy import fleet
+from deploy import commons, fleet  # noqa: F401  (its refusals are in the catalogue)
 from deploy.docs.events import catalogue
 from deploy.fleet import FLEET, Member
-from deploy.gateway import problems  # noqa: F401  (its refusals are in the catalogue)
+from deploy.gateway import problems  # noqa: F401  (as are those of the others here)
+from deploy.sandbox import faults, world  # noqa: F401
+from deploy.story import scenarios  # noqa: F401
 from services.order.domain.states import MOVES, TERMINAL, Move
 from shared.kernel import errors
 from shared.kernel.errors import Refusal

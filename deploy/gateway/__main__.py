@@ -19,7 +19,6 @@ def containers(certificate: str = "", key: str = "") -> Options:
     upstreams = {one.name: [f"{one.name}-web:{PORT}"] for one in FLEET}
     return Options(
         upstreams | {LIVE: [f"order-live:{PORT}"], COMMONS: [f"commons:{PORT}"]},
-        listen="8443" if certificate else "8080",
         certificate=certificate,
         key=key,
         resolver=DOCKER_NAMES,

@@ -11,7 +11,7 @@ from pathlib import Path
 from deploy.fleet import FLEET
 from deploy.kubernetes import parts
 from deploy.kubernetes.parts import Json, thing
-from deploy.stack.stores import broker_users
+from deploy.rabbitmq.rights import users
 
 NODES = 3
 SCRIPT = Path(__file__).parents[1] / "postgres" / "init.sh"
@@ -77,7 +77,7 @@ def rabbitmq() -> Iterator[Json]:
         api="rabbitmq.com/v1beta1",
     )
     yield _topology("Vhost", "caravan", {"name": "caravan", "defaultQueueType": "quorum"} | cluster)
-    for user in broker_users(FLEET):
+    for user in users(FLEET):
         name = f"caravan-{user.name}"
         yield _topology("User", name, {"importCredentialsSecret": {"name": f"rabbitmq-{user.name}"}} | cluster)
         whose = {"vhost": "caravan", "userReference": {"name": name}} | cluster

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import requests
 
@@ -98,6 +98,7 @@ class _Found:
         parts = urlsplit(management)
         self._root = f"{parts.scheme}://{parts.hostname}:{parts.port or 15672}/api"
         self._vhost = quote(unquote(parts.path.removeprefix("/")) or "/", safe="")
+        self._trusted: str | bool = dict(parse_qsl(parts.query)).get("cacertfile", True)
         self._as = (unquote(parts.username or ""), unquote(parts.password or ""))
 
     @cached_property
@@ -108,7 +109,9 @@ class _Found:
         try:
             with requests.Session() as http:
                 http.trust_env = False  # a proxy has no business between us and our broker
-                answer = http.get(f"{self._root}/{kind}/{self._vhost}", auth=self._as, timeout=TIMEOUT)
+                answer = http.get(
+                    f"{self._root}/{kind}/{self._vhost}", auth=self._as, timeout=TIMEOUT, verify=self._trusted
+                )
             answer.raise_for_status()
             return answer.json()
         except (requests.RequestException, ValueError) as error:

@@ -16,6 +16,10 @@ from cryptography.x509.oid import NameOID
 from shared.kernel import clock
 
 LIFE = timedelta(days=90)
+_SIGNS = x509.KeyUsage(
+    key_cert_sign=True, crl_sign=True, digital_signature=False, content_commitment=False, key_encipherment=False,
+    data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
+)  # fmt: skip
 
 
 class Certificate(NamedTuple):
@@ -33,7 +37,9 @@ class Authority:
         self.folder, self._key = folder, ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         constraints = x509.BasicConstraints(ca=True, path_length=0)
+        # Who checks as strictly as RFC 5280 (Python from 3.13 on) asks what a key is for and by which it was signed.
         own = self._certificate(self._name, self._key).add_extension(constraints, critical=True)
+        own = own.add_extension(_SIGNS, critical=True)
         self.path = folder / "authority.pem"
         self.path.write_bytes(own.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
 
@@ -61,6 +67,8 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(hours=1))
             .not_valid_after(now + LIFE)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
 
 

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -220,18 +220,8 @@ class RabbitServer(Server):
             "RABBITMQ_SERVER_START_ARGS": "-noinput",
         }
 
-    def _definitions(self) -> dict[str, object]:
-        here = {"vhost": self.vhost}
-        return {
-            "vhosts": [{"name": self.vhost}],
-            "users": [
-                {"name": u.name, "password_hash": _hash(self._secret(u.name)), "tags": u.tags} for u in self.users
-            ],
-            "permissions": [{"user": u.name, **here, **_permission(u)} for u in self.users],
-            "topic_permissions": [
-                {"user": u.name, **here, **_topic_permission(u)} for u in self.users if u.topics is not None
-            ],
-        }
+    def _definitions(self) -> Mapping[str, object]:
+        return definitions(self.vhost, self.users, lambda name: {"password_hash": _hash(self._secret(name))})
 
     def _ready(self) -> bool:
         if not accepts(self.port):  # opened last of all
@@ -247,6 +237,20 @@ class RabbitServer(Server):
             tree = process.tree()
             process.signal(signal.SIGTERM)
             self._await_end(tree)
+
+
+def definitions(
+    vhost: str, users: Sequence[User], password: Callable[[str], Mapping[str, str]]
+) -> dict[str, list[dict[str, str]]]:
+    """What a node loads at its start: one vhost, and its users with their rights. `password` answers, by a user's name,
+    what proves them: `password`, or its `password_hash`."""
+    here = {"vhost": vhost}
+    return {
+        "vhosts": [{"name": vhost}],
+        "users": [{"name": u.name, **password(u.name), "tags": u.tags} for u in users],
+        "permissions": [{"user": u.name, **here, **_permission(u)} for u in users],
+        "topic_permissions": [{"user": u.name, **here, **_topic_permission(u)} for u in users if u.topics is not None],
+    }
 
 
 def _permission(user: User) -> dict[str, str]:

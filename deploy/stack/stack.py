@@ -23,6 +23,7 @@ from deploy.embedded import write_private
 from deploy.fleet import COMMONS, FLEET, LIVE, Member
 from deploy.gateway.nginx import Options, configuration
 from deploy.ops.platform import Described
+from deploy.rabbitmq import rights
 from deploy.sandbox.desk.desk import refuse_production
 from deploy.sandbox.desk.signing import webhook_secret
 from deploy.sandbox.world import SETTLE_SECONDS, Desk, World
@@ -265,7 +266,7 @@ class Stack:
         self.kept.spread(self.members, self.scale, self.shards)
         self._settled.clear()
         self.postgres = PostgresServer(self.home / "postgres", keep=self.keep, fsync=self.durable)
-        users = stores.broker_users(self.members)
+        users = rights.users(self.members)
         self.rabbit = RabbitServer(self.home / "rabbit", keep=self.keep, users=users)
         names = [f"rabbit-{number}" for number in range(2, self.brokers + 1)]
         mates = {name: RabbitServer(self.home / name, keep=self.keep, users=users, joins=self.rabbit) for name in names}

@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql
 
 from deploy.fleet import Member
-from deploy.servers import PostgresServer, User
+from deploy.servers import PostgresServer
 from shared.storage.database import Database
 from shared.storage.migrate import migrate_vault
 
@@ -72,20 +72,6 @@ def migrate(members: Sequence[Member], stores: dict[str, Database], vault_url: s
         vault.close()
     for one in members:
         one.service.migrate(stores[one.name])
-
-
-def broker_users(members: Sequence[Member]) -> list[User]:
-    """One user a service: it declares and reads its own queues, and says only facts of its own name."""
-    return [
-        User(
-            one.name,
-            configure=rf"^caravan\.(events|dlx)$|^caravan\.{one.name}\.",
-            write=rf"^caravan\.(events|dlx)$|^caravan\.{one.name}\.",
-            read=rf"^caravan\.(events|dlx)$|^caravan\.{one.name}\.",
-            topics=rf"^{one.name}\.",
-        )
-        for one in members
-    ]
 
 
 def _plain(url: str) -> str:

@@ -68,6 +68,9 @@ class Person:
         self.grounds = grounds
         self.http = requests.Session()
         self.http.trust_env = False
+        self.http.verify = getattr(
+            grounds, "authority", True
+        )  # of grounds that are known by a certificate of their own
         self.http.mount("http", HTTPAdapter(pool_maxsize=4))
         self.account_id = ""
         self.refresh_token = ""

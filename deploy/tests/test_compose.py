@@ -56,6 +56,29 @@ def test_each_service_can_be_scaled_and_operators_look_where_its_facts_are(compo
         assert seen["readers"][service].split("//")[1].split(":")[0] == "operations"
 
 
+def test_each_service_has_a_broker_user_of_its_own_and_production_speaks_tls_to_all(compose):
+    over = yaml.safe_load((ROOT / "deploy/containers/production.yml").read_text())["services"]
+    for name, container in compose["services"].items():
+        plain = container.get("environment", {})
+        tls = over.get(name, {}).get("environment", {})
+        if "CARAVAN_BROKER_URL" in plain:
+            user = plain.get("CARAVAN_SERVICE", "caravan")
+            assert plain["CARAVAN_BROKER_URL"].startswith(f"amqp://{user}:${{")
+            secured = plain["CARAVAN_BROKER_URL"].replace("amqp:", "amqps:").replace(":5672", ":5671")
+            assert tls["CARAVAN_BROKER_URL"] == f"{secured}?cacertfile=/run/secrets/authority"
+        if {"CARAVAN_DATABASE_URL", "CARAVAN_OPS", "CARAVAN_BROKER_URL"} & plain.keys():
+            assert (tls["PGSSLMODE"], tls["PGSSLROOTCERT"]) == ("verify-full", "/run/secrets/authority"), name
+            assert "authority" in over[name]["secrets"]
+
+
+def test_production_shows_operators_the_same_stores_and_reaches_the_broker_by_tls(compose):
+    over = yaml.safe_load((ROOT / "deploy/containers/production.yml").read_text())
+    seen, secured = (json.loads(one["services"]["commons"]["environment"]["CARAVAN_OPS"]) for one in (compose, over))
+    assert secured["broker"].startswith("amqps:")
+    assert secured["management"].startswith("https:")
+    assert seen | {key: secured[key] for key in ("broker", "management")} == secured
+
+
 def test_both_environment_files_set_all_that_compose_asks_for():
     asked = set(re.findall(r"(?<!\$)\$\{(\w+)", (ROOT / "docker-compose.yml").read_text())) - {"CARAVAN_VERSION"}
     assert set(variables("deploy/dev.env")) == asked
@@ -82,8 +105,8 @@ def test_no_secret_has_a_default():
     assert not [
         name for name, value in variables(".env.example").items() if value and re.search("SECRET|PASSWORD", name)
     ]
-    text = (ROOT / "docker-compose.yml").read_text()
-    assert not re.findall(r"\$\{\w*(?:SECRET|PASSWORD)\w*(?!\w*:\?)[^}]*}", text)
+    for name in ("docker-compose.yml", "deploy/containers/production.yml"):
+        assert not re.findall(r"\$\{\w*(?:SECRET|PASSWORD|TLS)\w*(?!\w*:\?)[^}]*}", (ROOT / name).read_text())
     assert variables("deploy/dev.env")["CARAVAN_ENV"] == "development"
 
 

@@ -14,7 +14,7 @@ import yaml
 
 from deploy.fleet import FLEET
 from deploy.kubernetes.parts import SHARDS
-from deploy.stack.stores import broker_users
+from deploy.rabbitmq.rights import users
 from shared.messaging.rabbit.topology import queue_name
 
 ROOT = Path(__file__).parents[1] / "kubernetes"
@@ -142,7 +142,7 @@ def test_workers_grow_with_their_own_inbox_and_never_beyond_their_shards() -> No
 
 
 def test_each_service_has_the_same_rights_on_the_broker_as_everywhere() -> None:
-    for user in broker_users(FLEET):
+    for user in users(FLEET):
         rights = of("Permission")[f"caravan-{user.name}"]["spec"]["permissions"]
         assert rights == {"configure": user.configure, "write": user.write, "read": user.read}
         assert of("TopicPermission")[f"caravan-{user.name}"]["spec"]["permissions"]["write"] == user.topics

@@ -1,4 +1,4 @@
-"""One platform in containers for all stories of this folder, and a shop on it."""
+"""One platform in containers, in production's form, for all stories of this folder, and a shop on it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Sale = tuple[Buyer, dict[str, Any]]
 
 @pytest.fixture(scope="session")
 def containers(container_engine: Engine) -> Iterator[Containers]:
-    with Containers(container_engine) as running:
+    with Containers(container_engine, tls=True) as running:
         yield running
 
 
