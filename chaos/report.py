@@ -15,10 +15,16 @@ from chaos.figures import ZERO, Outcome
 from chaos.run import Result
 
 
+LEAST_AVAILABLE = {"upgrade": 0.99}
+"""The share of requests that must be answered meanwhile, where nothing breaks that clients should notice."""
+
+
 def failures(outcome: Outcome) -> list[str]:
     """Why this run fails: figures that must be zero; for a control, a guarded figure that is zero."""
     if not outcome.control:
-        return [f"{name} is {getattr(outcome, name)}" for name in outcome.broken]
+        least = LEAST_AVAILABLE.get(outcome.fault, 0.0)
+        paused = [f"available {outcome.availability:.1%}"] if outcome.availability < least else []
+        return [f"{name} is {getattr(outcome, name)}" for name in outcome.broken] + paused
     guards = CONTROLS[outcome.control].guards
     return [] if any(getattr(outcome, name) for name in guards) else [f"{' and '.join(guards)} stayed zero"]
 

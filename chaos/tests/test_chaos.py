@@ -68,5 +68,7 @@ def test_a_figure_that_must_be_zero_fails_a_run_and_one_that_stays_zero_fails_it
     well, lost = (msgspec.convert(figures | dict.fromkeys(ZERO, 0) | {"lost": many}, Outcome) for many in (0, 1))
 
     assert (failures(well), failures(lost)) == ([], ["lost is 1"])
+    paused = msgspec.structs.replace(well, fault="upgrade", availability=0.98)
+    assert failures(paused) == ["available 98.0%"]
     lost.control = well.control = next(one.name for one in CONTROLS.values() if one.guards == ("lost",))
     assert (failures(well), failures(lost)) == (["lost stayed zero"], [])
