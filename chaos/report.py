@@ -14,7 +14,6 @@ from chaos.controls import CONTROLS
 from chaos.figures import ZERO, Outcome
 from chaos.run import Result
 
-
 LEAST_AVAILABLE = {"upgrade": 0.99}
 """The share of requests that must be answered meanwhile, where nothing breaks that clients should notice."""
 
