@@ -1,6 +1,6 @@
 """The two toys as processes of their own, to be killed.
 
-They are forked from one that has imported everything: two seconds of CPU less a start, and these tests start dozens.
+They are forked from one that has imported everything: a start is mostly imports, and these tests start dozens.
 """
 
 from __future__ import annotations
