@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import functools
+import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from shared.messaging import consumer as door
 from shared.messaging.broker import Outcome, Outgoing
 from shared.messaging.clockwork import IntentRunner, TimerRunner
 from shared.messaging.consumer import Consumer
+from shared.messaging.glance import glance
 from shared.messaging.relay import Relay
 from shared.runtime.service import Service
 from shared.storage.unit_of_work import Node
@@ -66,16 +68,15 @@ class Dispatcher:
         self.consumers = {node.name: Consumer(node, service.on) for service, node in fleet}
         self._works, self._calls = _Rounds(self.consumers), _Rounds(self.consumers)
         self.publisher = Subscribers(list(self.consumers.values()), self._works.wake)
-        self._turns: dict[str, list[Callable[[], int]]] = {
-            node.name: [
-                Relay(node, self.publisher).step,
-                TimerRunner(node, service.timers).step,
-                self.consumers[node.name].retry_due,
-            ]
+        self._stores = {node.name: node.database for _, node in fleet}
+        self._turns: dict[str, dict[str, Callable[[], int]]] = {
+            node.name: {
+                "facts": Relay(node, self.publisher).step,
+                "timers": TimerRunner(node, service.timers).step,
+                "kept": self.consumers[node.name].retry_due,
+                "calls": IntentRunner(node, service.intents).step,
+            }
             for service, node in fleet
-        }
-        self._runners = {
-            node.name: IntentRunner(node, service.intents) for service, node in fleet if service.intents.by_kind
         }
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -115,21 +116,25 @@ class Dispatcher:
 
     def _work(self, service: str) -> int:
         """One turn at a store, outside calls apart. Answers how much was done."""
-        done = 0
-        for turn in self._turns[service]:
-            try:
-                done += turn()
-            except Exception:
-                logs.get("embedded").exception("store_away")
-        return done
+        return self._turn(service, "facts", "timers", "kept")
 
     def _call(self, service: str) -> int:
         """One turn of outside calls. Answers how many settled."""
+        return self._turn(service, "calls")
+
+    def _turn(self, service: str, *kinds: str) -> int:
+        done = 0
         try:
-            return self._runners[service].step() if service in self._runners else 0
-        except Exception:
+            found = glance(self._stores[service])
+        except sqlite3.Error:
             logs.get("embedded").exception("store_away")
             return 0
+        for kind in kinds:
+            try:
+                done += self._turns[service][kind]() if getattr(found, kind) else 0
+            except Exception:
+                logs.get("embedded").exception("store_away")
+        return done
 
     def _dispatch(self) -> None:
         with _file_lock(self.lock_file, self._stop) as held:

@@ -14,11 +14,12 @@ from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
 
 from shared.kernel import clock
 from shared.runtime.wake import CALLS, CHANNEL
 from shared.storage.database import Database
-from shared.storage.types import clock_offset, event_log, inbox, inbox_retry, intent, outbox, timer
+from shared.storage.types import as_text, clock_offset, event_log, inbox, inbox_retry, intent, outbox, timer
 
 PATIENCE = timedelta(seconds=2)
 """What is tried again sooner than this is waited for; what backs off longer is failing, and reported as that."""
@@ -65,22 +66,37 @@ class _Place:
     def look(self) -> tuple[Sight, Sequence[Any]]:
         """The store as it is now, and ``(event_id, routing_key)`` of facts not seen before."""
         machine = clock.machine_now()
+        moments = {"machine": machine, "soon": machine + PATIENCE}
+        seen, news = self._see_plainly(moments) if self.database.is_sqlite else self._see(moments)
+        self._note([pos for pos, _, _ in news])
+        due, offset, waiting, calls, kept, last, moment = seen
+        seconds = offset or 0.0
+        now = (moment or machine).astimezone(UTC) + timedelta(seconds=seconds)
+        self.sight = Sight(now, due, seconds, waiting, calls, kept, last or 0)
+        return self.sight, [(event_id, routing_key) for _, event_id, routing_key in news]
+
+    def _see(self, moments: Mapping[str, datetime]) -> tuple[Sequence[Any], Sequence[Any]]:
         with self.database.read() as connection:
-            row = connection.execute(
-                _LOOK_SQLITE if self.database.is_sqlite else _LOOK, {"machine": machine, "soon": machine + PATIENCE}
-            ).one()
-            now = row.moment.astimezone(UTC) if row.moment is not None else machine
-            seconds = row.offset or 0.0
-            last = row.last or 0
+            seen = connection.execute(_LOOK, moments).one()
             if self.position < 0:
-                self.position = connection.execute(_BEFORE, {"moment": machine - REMEMBERED}).scalar() or 0
-            news: Sequence[Any] = ()
-            if last > self.position or self.gaps:
-                news = connection.execute(_NEWS, {"position": self.position, "gaps": list(self.gaps) or [-1]}).all()
-        self._note([one.pos for one in news])
-        sight = Sight(now + timedelta(seconds=seconds), row.due, seconds, row.outbox, row.calls, row.kept, last)
-        self.sight = sight
-        return sight, news
+                self.position = connection.execute(_BEFORE, self._begun()).scalar() or 0
+            if (seen.last or 0) <= self.position and not self.gaps:
+                return seen, ()
+            return seen, connection.execute(_NEWS, {"position": self.position, "gaps": list(self.gaps) or [-1]}).all()
+
+    def _see_plainly(self, moments: Mapping[str, datetime]) -> tuple[Sequence[Any], Sequence[Any]]:
+        """The same of SQLite, which commits one after another and so leaves no gaps; see `messaging.glance`."""
+        if self.position < 0:
+            with self.database.read() as connection:
+                self.position = connection.execute(_BEFORE, self._begun()).scalar() or 0
+        with self.database.driver() as driver:
+            asked = {name: as_text(moment) for name, moment in moments.items()}
+            due, *rest = driver.execute(_LOOK_PLAINLY, asked).fetchone()
+            news = driver.execute(_NEWS_PLAINLY, {"position": self.position}).fetchall()
+        return (due and datetime.fromisoformat(due), *rest, None), news
+
+    def _begun(self) -> dict[str, datetime]:
+        return {"moment": clock.machine_now() - REMEMBERED}
 
     def _note(self, found: list[int]) -> None:
         """Positions that are missing below the last one may still be committed, by whoever took them."""
@@ -177,9 +193,9 @@ class Watch:
         for place in self.places.values():
             sight, news = place.look()
             count += len(news)
-            for one in news:
-                for name in self.subscribers.get(one.routing_key, ()):
-                    self.places[name].unhandled.add(one.event_id)
+            for event_id, routing_key in news:
+                for name in self.subscribers.get(routing_key, ()):
+                    self.places[name].unhandled.add(event_id)
             what = sight.unrest() or (place.kept_unrest() if sight.kept else "")
             if what:
                 busy.append(f"{place.name}: {what}")
@@ -213,7 +229,7 @@ _COLUMNS = (
     _one(sa.select(sa.func.max(event_log.c.pos)).scalar_subquery(), "last"),
 )
 _LOOK = sa.select(*_COLUMNS, _one(sa.func.clock_timestamp(type_=sa.DateTime(timezone=True)), "moment"))
-_LOOK_SQLITE = sa.select(*_COLUMNS, _one(sa.null(), "moment"))
+_LOOK_PLAINLY = str(sa.select(*_COLUMNS).compile(dialect=sqlite.dialect(paramstyle="named")))
 _BEFORE = sa.select(sa.func.max(event_log.c.pos)).where(event_log.c.created_at < sa.bindparam("moment"))
 _NEWS = (
     sa.select(event_log.c.pos, event_log.c.event_id, event_log.c.routing_key)
@@ -222,4 +238,5 @@ _NEWS = (
     )
     .order_by(event_log.c.pos)
 )
+_NEWS_PLAINLY = "SELECT pos, event_id, routing_key FROM event_log WHERE pos > :position ORDER BY pos"
 _KEPT = sa.select(inbox_retry.c.status, inbox_retry.c.agg, inbox_retry.c.next_at).order_by(inbox_retry.c.no)

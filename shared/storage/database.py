@@ -45,6 +45,15 @@ class Database:
         with self.engine.begin() as connection:
             yield connection
 
+    @contextmanager
+    def driver(self) -> Iterator[Any]:
+        """The driver's own connection, outside any transaction: for reads whose cost SQLAlchemy would multiply."""
+        borrowed = self.engine.raw_connection()
+        try:
+            yield borrowed.driver_connection
+        finally:
+            borrowed.close()
+
     def now(self, connection: Connection) -> datetime:
         """Business time: the database's clock plus the offset row (absent in production)."""
         if self.is_sqlite:

@@ -23,12 +23,17 @@ class Moment(sa.types.TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> Any:
         if value is None or dialect.name != "sqlite":
             return value
-        return value.astimezone(UTC).isoformat(timespec="microseconds")
+        return as_text(value)
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
         if isinstance(value, str):
             return datetime.fromisoformat(value)
         return value if value is None else value.astimezone(UTC)
+
+
+def as_text(moment: datetime) -> str:
+    """A `Moment` as SQLite keeps it: texts in the order of time."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
