@@ -86,7 +86,10 @@ class PostgresServer(Server):
             change = "ALTER" if known else "CREATE"
             db.execute(sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(sql.SQL(change), owner, sql.Literal(password)))
             db.execute("SELECT pg_advisory_unlock(1)")
-            db.execute(sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0").format(database, owner))
+            # Where nothing need be durable, copying the files costs a third of writing each page through the log.
+            how = sql.SQL("WAL_LOG" if self.fsync else "FILE_COPY")
+            create = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 STRATEGY {}")
+            db.execute(create.format(database, owner, how))
             db.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
         return self.url(name, role, password)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from flask import Flask, Response, g, request
 from flask.json.provider import JSONProvider
+from werkzeug.routing import Rule
 
 from shared.kernel import clock
 from shared.kernel.ids import new_id
@@ -34,6 +35,21 @@ HEADERS = {
 }
 
 
+class _Rule(Rule):
+    """Addresses are matched here and never built; what building needs is most of what an application's start costs."""
+
+    def _compile_builder(self, append_unknown: bool = True) -> Any:
+        return _not_built
+
+
+def _not_built(*_: Any, **__: Any) -> Any:
+    raise NotImplementedError("addresses are written out, not built from rules")
+
+
+class _Service(Flask):
+    url_rule_class = _Rule
+
+
 class _Json(JSONProvider):
     def dumps(self, obj: Any, **_: Any) -> str:
         return msgspec.json.encode(obj).decode()
@@ -44,7 +60,7 @@ class _Json(JSONProvider):
 
 def create_app(service: Service, node: Node) -> Flask:
     """The service's WSGI application on `node`."""
-    app = Flask(service.name, static_folder=None)
+    app = _Service(service.name, static_folder=None)
     app.json = _Json(app)
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY,
