@@ -40,8 +40,19 @@ LONG = (
 )  # fmt: skip
 S = TypeVar("S", bound=Server)
 _KINDS: dict[str, type[Server]] = {"postgres": PostgresServer, "rabbit": RabbitServer}
-_HOME = Path(tempfile.gettempdir()) / f"caravan-tests-{os.getuid()}"
+_MEMORY = Path("/dev/shm")  # noqa: S108  (what lies there has a folder of its own)
+_ROOM = 4 * 2**30
 _FOLDER = pytest.StashKey[Path]()
+
+
+def _home() -> Path:
+    """In memory where there is room: databases come and go by the hundred, a few hundred files each, and making files
+    while others are being deleted costs a disk's file system more than all their contents."""
+    is_roomy = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM
+    return (_MEMORY if is_roomy else Path(tempfile.gettempdir())) / f"caravan-tests-{os.getuid()}"
+
+
+_HOME = _home()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks import bare, load
+from benchmarks.bench import Bench
 from benchmarks.floor import census
 from benchmarks.ground import Ground
 from benchmarks.market import Market
@@ -116,44 +117,33 @@ class Drain:
         return self.per_second / self.bare_per_second if self.bare_per_second else 0.0
 
 
-def drain(
-    ground: Ground,
-    market: Market,
-    number: int,
-    stop: Callable[[str], None],
-    start: Callable[[str], None],
-    names: list[str],
-    bare: Callable[[bare.Census, list[bytes]], float],
-) -> Drain:
-    """Let the orders of a busy hour pile up before one service, then let its worker, alone, take them.
-
-    `stop` and `start` a service's workers; `names`: all services; `bare` takes the same messages from a queue of its
-    own, writes as many rows for each, and answers how many a second.
-    """
-    counted = _written(ground, market, stop, start)
+def drain(bench: Bench, ground: Ground, market: Market, number: int, *, beside_bare: bool = False) -> Drain:
+    """Let the orders of a busy hour pile up before one service, then let its worker, alone, take them; if wanted, after
+    the bare loop took the same messages from a queue of its own and wrote as many rows for each."""
+    counted = _written(bench, ground, market) if beside_bare else {}
     after = last_position(ground.stores["order"])
-    stop(SERVICE)
+    bench.stop_worker(SERVICE)
     market.place(number, clients=8)
     _until(lambda: ground.rows("order", "SELECT count(*) FROM outbox")[0][0] == 0)
-    for name in names:
-        if name != SERVICE:
-            stop(name)
-    bodies = [bytes(body) for (body,) in ground.rows("order", _PLACED, after=after)]
-    bare_per_second = bare(counted, bodies)
+    others = [name for name in bench.services if name != SERVICE]
+    for name in others:
+        bench.stop_worker(name)
+    bare_per_second = 0.0
+    if beside_bare:
+        bare_per_second = bench.bare(counted, [bytes(body) for (body,) in ground.rows("order", _PLACED, after=after)])
     (before,) = ground.rows(SERVICE, "SELECT coalesce(max(at), '-infinity') FROM inbox")[0]
-    start(SERVICE)
+    bench.start_worker(SERVICE)
     _until(lambda: ground.rows(SERVICE, "SELECT count(*) FROM inbox WHERE at > :before", before=before)[0][0] >= number)
     facts, seconds = ground.rows(SERVICE, _TAKEN, before=before)[0]
-    for name in names:
-        if name != SERVICE:
-            start(name)
+    for name in others:
+        bench.start_worker(name)
     ground.calm()
     return Drain(facts, float(seconds), bare_per_second)
 
 
-def _written(ground: Ground, market: Market, stop: Callable[[str], None], start: Callable[[str], None]) -> bare.Census:
+def _written(bench: Bench, ground: Ground, market: Market) -> bare.Census:
     """What handling one OrderPlaced writes: risk is not weighed meanwhile, so that no later fact writes it anew."""
-    stop("payment")
+    bench.stop_worker("payment")
     after = last_position(ground.stores["order"])
     market.place(1)
     (event_id,) = ground.rows("order", "SELECT event_id FROM event_log WHERE type = 'OrderPlaced' AND pos > :after",
@@ -161,7 +151,7 @@ def _written(ground: Ground, market: Market, stop: Callable[[str], None], start:
     heard = "SELECT xmin::text FROM inbox WHERE event_id = :event_id"
     _until(lambda: bool(ground.rows(SERVICE, heard, event_id=event_id)))
     counted = census(ground.stores[SERVICE], heard, event_id=event_id)
-    start("payment")
+    bench.start_worker("payment")
     ground.calm()
     return counted
 

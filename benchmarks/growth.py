@@ -1,252 +1,110 @@
-"""Whether what is old makes what is new slow: the same work before and after so many other orders are in the stores.
-
-The others are copies of two that came by themselves, a completed one and one that waits for its payment: all that any
-store keeps of them, bodies, facts, marks of the inbox and deadlines, under numbers and ids of their own and each of a
-buyer of its own, by COPY.
-"""
+"""Whether what is old makes what is new slow: the same work before and after so many other orders are in the stores."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import psycopg
-from psycopg import sql
-
-from benchmarks import flow, load
+from benchmarks import copies, flow, load
 from benchmarks.bench import Bench
-from benchmarks.flow import Payable
 from benchmarks.ground import Ground
-from benchmarks.market import Market
+from benchmarks.market import Market, Placed
 from shared.kernel import clock
 
 WAITING_SHARE = 20
-"""One of so many copies waits for its payment."""
+"""One of so many copies waits for its payment, the others are completed."""
 CLIENTS = 8
-LEFT_OUT = frozenset({
-    "outbox", "intent", "lease", "idempotency", "audit", "quote", "alembic_version", "kit_version", "clock_offset",
-    "signing_key", "revoked_session",
-})  # fmt: skip
-TAIL = 12
-"""So many hexadecimal digits at an id's end say which copy it is of, and which name in it."""
-CHUNK = 1 << 20
+READS = 1000
+ORDERS_READ = 50
 
 
 @dataclass(frozen=True)
 class Pace:
-    """Orders a second, from the first request until the last of them is payable; and how long each takes to become so
-    when they arrive at fixed moments."""
+    """Orders taken a second, facts a lone worker drains a second, and the p99 of reading one order and its timeline
+    when `reads_per_s` requests of each arrive at fixed moments."""
 
-    per_second: float
-    payable: Payable
+    accept_per_s: float
+    drain_per_s: float
+    order_p99_ms: float
+    timeline_p99_ms: float
+    reads_per_s: float
+
+
+RATES = ("accept_per_s", "drain_per_s")
+WAITS = ("order_p99_ms", "timeline_p99_ms")
 
 
 @dataclass(frozen=True)
 class Growth:
-    """`orders` were loaded in so many `seconds`."""
+    """`orders` were loaded in so many `seconds`, and take so many `bytes` of disk in all stores."""
 
     orders: int
     seconds: float
+    bytes: int
     before: Pace
     after: Pace
 
+    def ratio(self, figure: str) -> float:
+        """What became of a figure of `Pace`."""
+        return float(getattr(self.after, figure) / getattr(self.before, figure))
+
     @property
     def rate_ratio(self) -> float:
-        return self.after.per_second / self.before.per_second
+        """Of the rate that suffered more."""
+        return min(map(self.ratio, RATES))
 
     @property
     def p99_ratio(self) -> float:
-        return self.after.payable.p99_ms / self.before.payable.p99_ms
+        """Of the wait that grew more."""
+        return max(map(self.ratio, WAITS))
 
     def __str__(self) -> str:
-        rate, wait = self.after.per_second, self.after.payable.p99_ms
-        return (
-            f"{self.orders} more orders, loaded in {self.seconds:.0f} s:"
-            f" {rate:.1f} orders/s instead of {self.before.per_second:.1f}, ratio {self.rate_ratio:.2f};"
-            f" payable p99 {wait:.0f} ms instead of {self.before.payable.p99_ms:.0f}, ratio {self.p99_ratio:.2f}"
-        )
+        told = ", ".join(map(self._told, (*RATES, *WAITS)))
+        return f"{self.orders} more orders, {self.bytes / 2**30:.1f} GiB loaded in {self.seconds:.0f} s: {told}"
+
+    def _told(self, figure: str) -> str:
+        before, after = getattr(self.before, figure), getattr(self.after, figure)
+        return f"{figure} {before:.1f} -> {after:.1f} ({self.ratio(figure):.2f})"
 
 
-def grow(bench: Bench, ground: Ground, market: Market, orders: int, *, number: int, seconds: float) -> Growth:
-    """Measure with `number` orders and a steady stream of so many `seconds`, load, measure again."""
-    first = _pace(ground, market, number, seconds, 0.0)
-    begun = clock.monotonic()
+def grow(bench: Bench, ground: Ground, market: Market, orders: int, *, number: int, backlog: int) -> Growth:
+    """Measure with `number` orders taken and `backlog` drained, load, measure again."""
+    before = _pace(bench, ground, market, number, backlog)
+    begun, held = clock.monotonic(), _disk(ground)
     (completed,) = ground.rows("order", "SELECT group_no FROM order_index WHERE state = 'COMPLETED' LIMIT 1")[0]
     (waiting,) = market.place(1)
     ground.calm()
-    fill(bench, completed, 0, orders)
-    fill(bench, waiting.group_no, orders, max(1, orders // WAITING_SHARE))
-    took = clock.monotonic() - begun
+    copies.fill(bench, completed, 0, orders)
+    copies.fill(bench, waiting.group_no, orders, max(1, orders // WAITING_SHARE))
+    took, room = clock.monotonic() - begun, _disk(ground) - held
     ground.calm()
-    return Growth(orders, took, first, _pace(ground, market, number, seconds, first.payable.per_second))
+    after = _pace(bench, ground, market, number, backlog, before.reads_per_s)
+    return Growth(orders, took, room, before, after)
 
 
-def _pace(ground: Ground, market: Market, number: int, seconds: float, steady: float) -> Pace:
-    """`steady` orders a second in the stream; half of what was taken, if 0."""
+def _pace(bench: Bench, ground: Ground, market: Market, number: int, backlog: int, reads_per_s: float = 0.0) -> Pace:
+    """Half of what can be read, where `reads_per_s` is not given."""
     asked = market.orders(market.promises(number))
     ground.calm()
-    begun = clock.monotonic()
-    load.send(market.grounds.url, asked, CLIENTS).expect(202)
+    taken = load.send(market.grounds.url, asked, CLIENTS).expect(202)
     ground.calm()
-    per_second = number / (clock.monotonic() - begun)
-    return Pace(per_second, flow.payable(ground, market, per_second=steady or per_second / 2, seconds=seconds))
+    drained = flow.drain(bench, ground, market, backlog)
+    placed = market.place(ORDERS_READ)
+    ground.calm()
+    steady = reads_per_s or _read(market, placed, "/timeline", 0.0).per_second / 2
+    order, timeline = (_read(market, placed, part, steady) for part in ("", "/timeline"))
+    return Pace(taken.per_second, drained.per_second, _p99_ms(order), _p99_ms(timeline), steady)
 
 
-def fill(bench: Bench, group_no: str, first: int, number: int) -> None:
-    """So many copies of what every store holds about a group, numbered from `first`."""
-    urls = {one.name: bench.postgres.url(one.store).replace("+psycopg", "", 1) for one in bench.members}
-    tokens = {group_no}
-    for url in urls.values():
-        with psycopg.connect(url) as connection:
-            said = "SELECT event_id, agg_id FROM event_log WHERE partition_key = %s"
-            tokens |= {one for row in connection.execute(said, [group_no]) for one in row if group_no not in one}
-    for url in urls.values():
-        with psycopg.connect(url) as connection:
-            tokens |= _keys(connection, group_no, tokens)
-    with psycopg.connect(urls["order"]) as connection:
-        whose = connection.execute("SELECT buyer_id FROM order_group WHERE group_no = %s", [group_no]).fetchone()
-    renamed = tokens | set(whose or ())
-
-    def copied(original: bytes) -> Iterator[bytes]:
-        return copies(original, group_no, renamed, range(first, first + number))
-
-    for name, url in urls.items():
-        with psycopg.connect(url) as connection:
-            connection.execute("SET session_replication_role = replica")  # what is copied was checked when it was made
-            for table, columns in _tables(connection).items():
-                about = _about(table, columns, group_no, tokens)
-                _copy(connection, table, columns, about, copied)
-            if name == "inventory":
-                connection.execute(_EVEN)
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("VACUUM ANALYZE")
-            connection.execute("CHECKPOINT")  # what was loaded is not written while we measure
+def _read(market: Market, placed: list[Placed], part: str, rate: float) -> load.Outcome:
+    """`rate` requests a second; as many as can be answered, if 0."""
+    asked = [market.get(one.buyer, f"/v1/orders/{one.order_no}{part}") for one in placed]
+    return load.send(market.grounds.url, asked * (READS // len(asked)), CLIENTS, rate=rate).expect(200)
 
 
-# As much came in as the copies sent out: the shelves' numbers stay the sums of their movements.
-_EVEN = """
-INSERT INTO stock_movement (at, kind, sku, warehouse_id, on_hand, held, allocated, backordered, reservation_id,
-                            shipment_id, reason, reference, by, cause)
-SELECT now(), 'receive', s.sku, s.warehouse_id, s.on_hand - m.on_hand, s.held - m.held, s.allocated - m.allocated,
-       s.backordered - m.backordered, '', '', '', 'growth', 'benchmarks', ''
-FROM stock s JOIN (SELECT sku, warehouse_id, sum(on_hand) AS on_hand, sum(held) AS held, sum(allocated) AS allocated,
-                          sum(backordered) AS backordered FROM stock_movement GROUP BY sku, warehouse_id) m
-     USING (sku, warehouse_id)
-WHERE (s.on_hand, s.held, s.allocated, s.backordered) <> (m.on_hand, m.held, m.allocated, m.backordered)
-"""
+def _p99_ms(outcome: load.Outcome) -> float:
+    return load.quantile(outcome.latencies, 0.99) * 1000
 
 
-@dataclass(frozen=True)
-class _Column:
-    name: str
-    is_text: bool
-    is_key: bool
-    counts_up: bool
-
-
-def _tables(connection: psycopg.Connection[Any]) -> Mapping[str, list[_Column]]:
-    found: dict[str, list[_Column]] = {}
-    for table, *column in connection.execute(_COLUMNS):
-        if table not in LEFT_OUT:
-            found.setdefault(table, []).append(_Column(*column))
-    return found
-
-
-_COLUMNS = """
-SELECT c.table_name, c.column_name, c.data_type IN ('character varying', 'text'), k.column_name IS NOT NULL,
-       coalesce(c.column_default LIKE 'nextval%', false) OR c.is_identity = 'YES'
-FROM information_schema.columns c
-LEFT JOIN (SELECT u.table_name, u.column_name FROM information_schema.key_column_usage u
-           JOIN information_schema.table_constraints t USING (constraint_name, table_name)
-           WHERE t.constraint_type = 'PRIMARY KEY') k USING (table_name, column_name)
-WHERE c.table_schema = 'public' ORDER BY c.table_name, c.ordinal_position
-"""
-
-
-def _about(table: str, columns: list[_Column], group_no: str, tokens: set[str]) -> sql.Composable:
-    """The rows that name the group or one of its things."""
-    if table == "event_log":
-        return sql.SQL("partition_key = {}").format(sql.Literal(group_no))
-    ours, like = sql.Literal(sorted(tokens)), sql.Literal(f"%{group_no}%")
-    return sql.SQL(" OR ").join(
-        sql.SQL("{0} = ANY({1}) OR {0} LIKE {2}").format(sql.Identifier(one.name), ours, like)
-        for one in columns
-        if one.is_text
-    ) or sql.SQL("false")
-
-
-def _keys(connection: psycopg.Connection[Any], group_no: str, tokens: set[str]) -> set[str]:
-    """Ids under which the stores keep things of the group, which copies must not share."""
-    found: set[str] = set()
-    for table, columns in _tables(connection).items():
-        keys = [sql.Identifier(one.name) for one in columns if one.is_key and one.is_text]
-        if not keys:
-            continue
-        text = sql.SQL("SELECT {} FROM {} WHERE {}").format(
-            sql.SQL(", ").join(keys), sql.Identifier(table), _about(table, columns, group_no, tokens)
-        )
-        found |= {one for row in connection.execute(text) for one in row if _ID.fullmatch(one)}
-    return found
-
-
-_ID = re.compile(r"(?:[a-z]+_)?[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}")
-
-
-def _copy(
-    connection: psycopg.Connection[Any], table: str, columns: list[_Column], about: sql.Composable,
-    copied: Callable[[bytes], Iterator[bytes]],
-) -> None:  # fmt: skip
-    kept = [one for one in columns if not one.counts_up]
-    names = sql.SQL(", ").join(sql.Identifier(one.name) for one in kept)
-    values = sql.SQL(", ").join(_VALUES.get((table, one.name)) or sql.Identifier(one.name) for one in kept)
-    rows = sql.SQL("COPY (SELECT {} FROM {} WHERE {}) TO STDOUT").format(values, sql.Identifier(table), about)
-    with connection.cursor() as cursor:
-        with cursor.copy(rows) as copy:
-            original = b"".join(map(bytes, copy))
-        if not original:
-            return
-        into = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), names)
-        with cursor.copy(into) as copy:
-            for block in _blocks(copied(original)):
-                copy.write(block)
-
-
-# A log's times grow with its positions; nobody's deadline comes while we measure.
-_VALUES = {("event_log", "created_at"): sql.SQL("now()"), ("timer", "due_at"): sql.SQL("due_at + interval '3650 days'")}
-
-
-def copies(original: bytes, group_no: str, tokens: set[str], numbers: range) -> Iterator[bytes]:
-    """The text once for each number, with other names of the same length, also where they stand as hexadecimal digits
-    of bytes. Raises ValueError for a name that is too short to be numbered."""
-    names = sorted(one for one in tokens if one != group_no)
-    if short := [one for one in names if len(one) < 2 * TAIL]:
-        raise ValueError(f"names that cannot be numbered: {short}")
-    forms = {text: (at, form) for at, name in enumerate((group_no, *names)) for form, text in enumerate(_forms(name))}
-    parts = re.split(b"(" + b"|".join(map(re.escape, forms)) + b")", original)
-    places = [(at, *forms[part]) for at, part in enumerate(parts) if at % 2]
-    for number in numbers:
-        fresh = [f"G9{number:0{len(group_no) - 2}}"]
-        fresh += [f"{one[:-TAIL]}{number:08x}{place:04x}" for place, one in enumerate(names)]
-        written = [_forms(one) for one in fresh]
-        for at, which, form in places:
-            parts[at] = written[which][form]
-        yield b"".join(parts)
-
-
-def _forms(name: str) -> tuple[bytes, bytes]:
-    return name.encode(), name.encode().hex().encode()
-
-
-def _blocks(several: Iterator[bytes]) -> Iterator[bytes]:
-    """In pieces that are worth a call."""
-    gathered: list[bytes] = []
-    size = 0
-    for one in several:
-        gathered.append(one)
-        size += len(one)
-        if size > CHUNK:
-            yield b"".join(gathered)
-            gathered, size = [], 0
-    yield b"".join(gathered)
+def _disk(ground: Ground) -> int:
+    """Bytes of all stores."""
+    return sum(int(ground.rows(name, "SELECT pg_database_size(current_database())")[0][0]) for name in ground.stores)

@@ -111,5 +111,12 @@ class Market:
     def post(self, person: Person, path: str, body: object = None) -> bytes:
         """A signed-in person's POST."""
         data = b"{}" if body is None else msgspec.json.encode(body)
-        bearer = str(person.http.headers["Authorization"])
-        return load.request("POST", path, self.host, data, Authorization=bearer, Idempotency_Key=new_id())
+        return load.request("POST", path, self.host, data, Authorization=_bearer(person), Idempotency_Key=new_id())
+
+    def get(self, person: Person, path: str) -> bytes:
+        """A signed-in person's GET."""
+        return load.request("GET", path, self.host, Authorization=_bearer(person))
+
+
+def _bearer(person: Person) -> str:
+    return str(person.http.headers["Authorization"])

@@ -41,7 +41,8 @@ class Size:
     def orders(self) -> int:
         """An upper bound of all orders placed, for the number of buyers."""
         taken = 2 * len(self.clients) * self.rounds * self.accepted + 1
-        streams = int(self.steady * MOST_PER_SECOND) * (3 if self.growth else 1) + 2 * self.backlog
+        backlogs = 2 + (4 if self.growth else 0)
+        streams = int(self.steady * MOST_PER_SECOND) + backlogs * self.backlog
         return self.warm + self.completed + taken + streams + 2 * HOT_ROUNDS * self.hot
 
 
@@ -96,7 +97,7 @@ def measure(size: Size, say: Callable[[str], None]) -> Results:
             if size.growth:
                 say(f"loading {size.growth} orders, and measuring before and after")
                 results.growth = growth.grow(
-                    bench, ground, market, size.growth, number=size.backlog // 2, seconds=size.steady
+                    bench, ground, market, size.growth, number=size.backlog // 2, backlog=size.backlog
                 )
                 say(f"  {results.growth}")
         finally:
@@ -169,6 +170,4 @@ def _flow(bench: Bench, ground: Ground, market: Market, results: Results, say: C
     results.hot = flow.hot(ground, market, size.hot, HOT_ROUNDS)
     say(f"  {results.hot}")
     say(f"draining a backlog of {size.backlog} orders, beside a bare loop")
-    results.drain = flow.drain(
-        ground, market, size.backlog, bench.stop_worker, bench.start_worker, bench.services, bench.bare
-    )
+    results.drain = flow.drain(bench, ground, market, size.backlog, beside_bare=True)

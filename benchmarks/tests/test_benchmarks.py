@@ -8,9 +8,10 @@ import pytest
 
 from benchmarks import load, report
 from benchmarks.accept import Pair, Rate
+from benchmarks.copies import copies
 from benchmarks.flow import Drain, Hot, Payable
 from benchmarks.ground import less_idle
-from benchmarks.growth import Growth, Pace, copies
+from benchmarks.growth import Growth, Pace
 from benchmarks.run import QUICK, Results
 from deploy.serving import Server
 
@@ -89,8 +90,8 @@ def test_the_document_has_what_others_compare_by():
     results.accept, results.accept_with_events = [pair], [pair]
     results.payable, results.drain = Payable(10, 5.0, 2.0, 90.0, 120.0, 30.0, 0.1), Drain(100, 0.5, 400.0)
     results.hot = Hot(30, 40.0, 50.0)
-    slower = Payable(10, 5.0, 2.0, 90.0, 180.0, 30.0, 0.1)
-    results.growth = Growth(20_000, 60.0, Pace(40.0, results.payable), Pace(30.0, slower))
+    before, after = Pace(40.0, 200.0, 10.0, 12.0, 50.0), Pace(38.0, 150.0, 9.0, 18.0, 50.0)
+    results.growth = Growth(20_000, 60.0, 2**31, before, after)
     told = msgspec.json.decode(report.document(results))
     assert told.keys() >= KEYS
     assert told["accept_ratio"] == pytest.approx(2 / 3, rel=1e-3)

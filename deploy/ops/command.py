@@ -135,7 +135,7 @@ def outbox(platform: Platform, service: str | None, limit: int, as_json: bool) -
 def invariants(platform: Platform, order_no: str, minutes: int | None, as_json: bool) -> None:
     """Recompute the promises about money, stock and facts."""
     span = timedelta(minutes=minutes) if minutes else None
-    found = [asdict(one) for one in promises.live(platform.stores, order_no, span)]
+    found = [asdict(one) for one in promises.live(platform, order_no, span)]
     holds = not any(one["breaches"] for one in found)
     _show({"holds": holds, "items": found}, as_json, tables.invariants)
     _fail_if(not holds)

@@ -89,7 +89,7 @@ def get_ops_invariants(reading: Reading, who: Principal, query: dict[str, Any]) 
 
     Of what has changed within so many `minutes`, where they are given; of everything, where they are 0."""
     span = timedelta(minutes=query["minutes"]) if query["minutes"] else None
-    verdicts = promises.live(_platform().stores, query["order_no"], span)
+    verdicts = promises.live(_platform(), query["order_no"], span)
     return {"holds": not any(one.breaches for one in verdicts), "items": [asdict(one) for one in verdicts]}
 
 

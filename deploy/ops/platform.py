@@ -43,13 +43,14 @@ class Described(msgspec.Struct):
 @dataclass
 class Platform:
     """See the module. By service: `nodes` may write, `readers` not; `broker` and `management` are empty where there is
-    none."""
+    none. `broken`: what the last look at its promises found broken (`deploy.ops.promises`)."""
 
     nodes: Mapping[str, Node]
     readers: Mapping[str, Node] = field(default_factory=dict)
     shards: Mapping[str, int] = field(default_factory=dict)
     broker: str = ""
     management: str = ""
+    broken: frozenset[str] = frozenset()
 
     @property
     def stores(self) -> dict[str, Database]:

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from deploy.ops.invariants import Stores, Verdict, recompute
 from deploy.ops.invariants.changed import recompute_changed
+from deploy.ops.platform import Platform
 from deploy.ops.timeline import NothingTold
 from shared.kernel import clock
 from shared.storage.database import Database
@@ -27,13 +28,13 @@ SECOND_LOOK = 2.0
 """Seconds between the two."""
 
 
-def live(stores: Stores, number: str = "", span: timedelta | None = None) -> list[Verdict]:
+def live(platform: Platform, number: str = "", span: timedelta | None = None) -> list[Verdict]:
     """All verdicts, of everything or of what has to do with one order or group.
 
-    With a span of time only of what changed within it, and of what the last look in this process found broken: the
+    With a span of time only of what changed within it, and of what the last look at this platform found broken: the
     metric shows a breach until it is mended.
     """
-    also = _broken
+    stores, also = platform.stores, platform.broken
 
     def look() -> list[Verdict]:
         return recompute(stores) if span is None else recompute_changed(stores, span, also)
@@ -44,22 +45,19 @@ def live(stores: Stores, number: str = "", span: timedelta | None = None) -> lis
         again = {verdict.number: set(verdict.breaches) for verdict in look()}
         found = [_kept(verdict, again[verdict.number]) for verdict in found]
     if not number:
-        _show(found)
+        platform.broken = _named(found)
+        for verdict in found:
+            metrics.invariant_breaches.labels(verdict.number).set(len(verdict.breaches))
     return found
 
 
-_broken: frozenset[str] = frozenset()
 _GROUP = re.compile(r"G\d+")
 
 
-def _show(found: list[Verdict]) -> None:
-    """As metrics, and to the next look: what breaches name is every word in them, and the group of an order; words that
-    are no names find nothing."""
-    global _broken
+def _named(found: list[Verdict]) -> frozenset[str]:
+    """What breaches name: every word in them, and the group of an order; words that are no names find nothing."""
     words = {word.strip(":,;") for one in found for breach in one.breaches for word in re.split(r"[\s@/]", breach)}
-    _broken = frozenset(words | {group for word in words for group in _GROUP.findall(word)})
-    for verdict in found:
-        metrics.invariant_breaches.labels(verdict.number).set(len(verdict.breaches))
+    return frozenset(words | {group for word in words for group in _GROUP.findall(word)})
 
 
 def is_small(stores: Stores) -> bool:

@@ -57,12 +57,12 @@ class Watch:
         self.look_at_the_promises()
 
     def look_at_the_promises(self) -> None:
-        begun, stores = clock.machine_now(), self.platform.stores
-        if clock.monotonic() >= self._everything_at and promises.is_small(stores):
+        begun = clock.machine_now()
+        if clock.monotonic() >= self._everything_at and promises.is_small(self.platform.stores):
             self._everything_at = clock.monotonic() + EVERYTHING_EVERY
-            found = promises.live(stores)
+            found = promises.live(self.platform)
         else:
-            found = promises.live(stores, span=begun - self._looked_at)
+            found = promises.live(self.platform, span=begun - self._looked_at)
         self._looked_at = begun
         for verdict in found:
             if verdict.breaches:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import functools
-import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -126,7 +125,7 @@ class Dispatcher:
         done = 0
         try:
             found = glance(self._stores[service])
-        except sqlite3.Error:
+        except Exception:
             logs.get("embedded").exception("store_away")
             return 0
         for kind in kinds:

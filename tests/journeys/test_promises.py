@@ -12,8 +12,10 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
+from deploy.embedded import Platform
 from deploy.ops import promises
 from deploy.ops.invariants import Verdict, changed, recompute
+from deploy.ops.platform import Platform as Operated
 from deploy.story.people import Grounds
 from shared.kernel import clock
 from shared.kernel.ids import new_id
@@ -131,7 +133,8 @@ def test_every_broken_promise_is_found_among_what_has_changed_as_it_is_among_eve
 
 @pytest.mark.parametrize("grounds", ["platform"], indirect=True)
 def test_what_nobody_has_touched_is_read_only_if_it_waits_for_nothing_or_is_known_to_be_broken(market: Market) -> None:
-    stores = market.grounds.stores
+    assert isinstance(market.grounds, Platform)
+    operated = Operated(market.grounds.nodes)
     ours, idle = market.place(market.tea), market.place(market.tea)
     market.grounds.settle()
     vandal, begun = Vandal(market.grounds), clock.machine_now()
@@ -141,9 +144,9 @@ def test_what_nobody_has_touched_is_read_only_if_it_waits_for_nothing_or_is_know
     vandal.forget_deadlines(idle)
     try:
         with mock.patch.multiple(changed, LATE=timedelta(0)), mock.patch.object(promises, "SECOND_LOOK", 0):
-            before = promises.live(stores, span=clock.machine_now() - begun)
-            promises.live(stores)
-            after = promises.live(stores, span=timedelta(0))
+            before = promises.live(operated, span=clock.machine_now() - begun)
+            promises.live(operated)
+            after = promises.live(operated, span=timedelta(0))
             assert 'caravan_invariant_breaches{invariant="V2"} 1.0' in metrics.page().decode()
     finally:
         vandal.repent()

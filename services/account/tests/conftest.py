@@ -1,5 +1,6 @@
 """A stage for account, and a machine clock that can be turned forward."""
 
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
@@ -27,14 +28,16 @@ def both(database_url, tmp_path) -> Iterator[Stage]:
 
 @pytest.fixture
 def wait(monkeypatch) -> Callable[..., None]:
-    """`wait(minutes=16)` turns the machine's clock forward."""
-    ahead = timedelta()
+    """`wait(minutes=16)` turns the machine's clock forward, for this thread: others keep a platform going."""
+    ahead = threading.local()
     now, seconds = clock.machine_now, clock.machine_seconds
 
-    def forward(**span: float) -> None:
-        nonlocal ahead
-        ahead += timedelta(**span)
+    def waited() -> timedelta:
+        return getattr(ahead, "span", timedelta())
 
-    monkeypatch.setattr(clock, "machine_now", lambda: now() + ahead)
-    monkeypatch.setattr(clock, "machine_seconds", lambda: seconds() + ahead.total_seconds())
+    def forward(**span: float) -> None:
+        ahead.span = waited() + timedelta(**span)
+
+    monkeypatch.setattr(clock, "machine_now", lambda: now() + waited())
+    monkeypatch.setattr(clock, "machine_seconds", lambda: seconds() + waited().total_seconds())
     return forward
