@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import msgspec
 
 from benchmarks import floor, load
-from benchmarks.ground import Ground
+from benchmarks.bench import Bench
+from benchmarks.ground import Ground, less_idle, metered
 from benchmarks.market import Market
 
 
 @dataclass(frozen=True)
 class Rate:
-    """Requests a second of one kind; `p50` and `p99` in seconds; the load generator's own CPU seconds."""
+    """Requests a second of one kind; `p50` and `p99` in seconds; the load generator's own CPU seconds; `cpu_ms` of all
+    others, a request."""
 
     requests: int
     per_second: float
     p50: float
     p99: float
     generator_cpu: float
+    cpu_ms: float = 0.0
 
     @classmethod
-    def of(cls, rounds: list[load.Outcome]) -> Rate:
+    def of(cls, rounds: list[load.Outcome], cpu_seconds: float) -> Rate:
         """All rounds of a kind together."""
         latencies = [latency for one in rounds for latency in one.latencies]
         return cls(
@@ -32,6 +35,7 @@ class Rate:
             load.quantile(latencies, 0.5),
             load.quantile(latencies, 0.99),
             sum(one.cpu_seconds for one in rounds),
+            cpu_seconds * 1000 / len(latencies),
         )
 
 
@@ -51,16 +55,37 @@ class Pair:
         return f"{self.orders.per_second:.1f} orders/s, floor {self.floor.per_second:.1f}/s, ratio {self.ratio:.2f}"
 
 
-def pair(market: Market, clients: int, *, rounds: int, number: int, rest: Callable[[], None]) -> Pair:
-    """`rounds` times `number` orders and as many calls of the floor, in turns; `rest` between any two of them."""
-    orders, floors = [], []
+def pair(
+    bench: Bench, market: Market, clients: int, *, rounds: int, number: int, rest: Callable[[], None],
+    idle: Mapping[str, float],
+) -> Pair:  # fmt: skip
+    """`rounds` times `number` orders and as many calls of the floor, in turns; `rest` between any two of them; `idle`:
+    what the parts cost when nothing is asked."""
+    orders, floors = _Rounds(bench, market, clients, idle), _Rounds(bench, market, clients, idle)
     for _ in range(rounds):
         asked = market.orders(market.promises(number))
         rest()
-        orders.append(load.send(market.grounds.url, asked, clients).expect(202))
+        orders.send(asked)
         rest()
-        floors.append(load.send(market.grounds.url, [_floor_request(market)] * number, clients).expect(202))
-    return Pair(clients, Rate.of(orders), Rate.of(floors))
+        floors.send([_floor_request(market)] * number)
+    return Pair(clients, orders.rate(), floors.rate())
+
+
+class _Rounds:
+    """Of one kind of request, with what they cost."""
+
+    def __init__(self, bench: Bench, market: Market, clients: int, idle: Mapping[str, float]) -> None:
+        self.bench, self.market, self.clients, self.idle = bench, market, clients, idle
+        self.done: list[load.Outcome] = []
+        self.cpu_seconds = 0.0
+
+    def send(self, asked: list[bytes]) -> None:
+        with metered(self.bench) as used:
+            self.done.append(load.send(self.market.grounds.url, asked, self.clients).expect(202))
+        self.cpu_seconds += sum(less_idle(used, self.idle).values())
+
+    def rate(self) -> Rate:
+        return Rate.of(self.done, self.cpu_seconds)
 
 
 def count_rows(ground: Ground, market: Market) -> dict[str, tuple[int, int]]:

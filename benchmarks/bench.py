@@ -58,10 +58,14 @@ class Bench(Stack):
         self.revive(FLOOR)
         await_ready([job], 60)
 
-    def bare(self, counted: bare.Census, bodies: list[bytes]) -> float:
-        """How many of these messages a second the bare loop stores, in a database of its own."""
+    def bare(self, counted: bare.Census, bodies: list[bytes]) -> bare.Bare:
+        """How many of these messages a second the bare loop stores, in a database of its own, and at what cost."""
         url = self.postgres.create_database("bare", "bare", self._password("bare"))
-        return bare.run(self.rabbit.amqp_url(), url, counted, bodies)
+        return bare.run(self.rabbit.amqp_url(), url, counted, bodies, self._servers_cpu)
+
+    def _servers_cpu(self) -> float:
+        used = self.cpu_seconds()
+        return used["postgres"] + used["rabbit"]
 
     def _gateway(self) -> str:
         """nginx's configuration with one more route, made as all others are."""

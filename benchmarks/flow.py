@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks import bare, load
+from benchmarks import load
+from benchmarks.bare import Bare, Census
 from benchmarks.bench import Bench
 from benchmarks.floor import census
 from benchmarks.ground import Ground
@@ -102,11 +103,11 @@ FROM event_log WHERE pos > :after
 
 @dataclass(frozen=True)
 class Drain:
-    """Facts that a lone worker took, and how fast; `bare_per_second`: a loop that only stores as much."""
+    """Facts that a lone worker took, and how fast; `bare`: a loop that only stores as much."""
 
     facts: int
     seconds: float
-    bare_per_second: float = 0.0
+    bare: Bare = Bare(0.0, 0.0)
 
     @property
     def per_second(self) -> float:
@@ -114,7 +115,7 @@ class Drain:
 
     @property
     def ratio(self) -> float:
-        return self.per_second / self.bare_per_second if self.bare_per_second else 0.0
+        return self.per_second / self.bare.per_second if self.bare.per_second else 0.0
 
 
 def drain(bench: Bench, ground: Ground, market: Market, number: int, *, beside_bare: bool = False) -> Drain:
@@ -128,9 +129,9 @@ def drain(bench: Bench, ground: Ground, market: Market, number: int, *, beside_b
     others = [name for name in bench.services if name != SERVICE]
     for name in others:
         bench.stop_worker(name)
-    bare_per_second = 0.0
+    beside = Bare(0.0, 0.0)
     if beside_bare:
-        bare_per_second = bench.bare(counted, [bytes(body) for (body,) in ground.rows("order", _PLACED, after=after)])
+        beside = bench.bare(counted, [bytes(body) for (body,) in ground.rows("order", _PLACED, after=after)])
     (before,) = ground.rows(SERVICE, "SELECT coalesce(max(at), '-infinity') FROM inbox")[0]
     bench.start_worker(SERVICE)
     _until(lambda: ground.rows(SERVICE, "SELECT count(*) FROM inbox WHERE at > :before", before=before)[0][0] >= number)
@@ -138,10 +139,10 @@ def drain(bench: Bench, ground: Ground, market: Market, number: int, *, beside_b
     for name in others:
         bench.start_worker(name)
     ground.calm()
-    return Drain(facts, float(seconds), bare_per_second)
+    return Drain(facts, float(seconds), beside)
 
 
-def _written(bench: Bench, ground: Ground, market: Market) -> bare.Census:
+def _written(bench: Bench, ground: Ground, market: Market) -> Census:
     """What handling one OrderPlaced writes: risk is not weighed meanwhile, so that no later fact writes it anew."""
     bench.stop_worker("payment")
     after = last_position(ground.stores["order"])

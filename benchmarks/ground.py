@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from benchmarks.bench import Bench
+from benchmarks.bench import FLOOR, Bench
 from deploy import fleet
 from deploy.stack import processes
 from deploy.story.people import Courier, Grounds, Outsider, Provider
@@ -79,14 +79,14 @@ def _ours(database: Database) -> Database:
 
 def cpu_seconds(bench: Bench) -> dict[str, float]:
     """CPU seconds so far by part of the stack (``order.worker``, ``postgres orders``, ``rabbit`` …), user and system,
-    those of ended children included. The load generator, the fake provider and carrier, the sandbox, the floor and what
-    the benchmark itself asks are left out."""
+    those of ended children included, and the floor's, where it runs. The load generator, the fake provider and carrier,
+    the sandbox and what the benchmark itself asks are left out."""
     with bench.postgres_connection() as admin:
         mine = admin.execute("SELECT pid FROM pg_stat_activity WHERE application_name = %s", [OURS]).fetchall()
     spared = {pid for (pid,) in mine}
     found: dict[str, float] = defaultdict(float)
     for name, pids in bench.pids().items():
-        if name in bench.servers or name.split(".")[0] in bench.stores:
+        if name in bench.servers or name == FLOOR or name.split(".")[0] in bench.stores:
             for pid in pids:
                 if pid not in spared:
                     part = _database_of(pid) if name == "postgres" else ".".join(name.split(".")[:2])

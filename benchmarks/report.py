@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from benchmarks import story
 from benchmarks.accept import Pair
 from benchmarks.run import Results
 
@@ -28,6 +29,8 @@ def document(results: Results) -> bytes:
         "accept_ratio": best.ratio,
         "cpu_ms_per_completed_order": _per_order(results),
         "cpu_yardsticks_per_completed_order": _per_order(results) / results.yardstick_ms,
+        "bare_cpu_ms_per_completed_order": _bare(results),
+        "cpu_over_bare": _per_order(results) / _bare(results),
         "yardstick_ms": results.yardstick_ms,
         "payable_p50_ms": payable.p50_ms,
         "payable_p99_ms": payable.p99_ms,
@@ -122,7 +125,11 @@ def _flow_lines(results: Results) -> Iterator[str]:
         yield f"Becoming payable: {hot} ({hot.orders} each)"
     if drained := results.drain:
         yield f"A lone worker drains {drained.per_second:.0f} facts/s ({drained.facts} in {drained.seconds:.1f} s)"
-        yield f"  a bare loop that stores as much: {drained.bare_per_second:.0f}; ratio {drained.ratio:.2f}"
+        yield f"  a bare loop that stores as much: {drained.bare.per_second:.0f}; ratio {drained.ratio:.2f}"
+        floor, bare, heard = _best(results.accept).floor.cpu_ms, drained.bare.cpu_ms, results.heard_per_order
+        yield f"A completed order takes {_per_order(results) / _bare(results):.2f} times the CPU of its bare parts:"
+        yield f"  {story.REQUESTS:.2f} requests of the floor, {floor:.1f} ms each"
+        yield f"  {heard:.1f} facts of the bare loop, {bare:.2f} ms each"
     yield f"Room: {results.footprint}"
     if growth := results.growth:
         yield f"Growth: {growth}"
@@ -142,6 +149,13 @@ def _by_service(used: dict[str, float]) -> dict[str, dict[str, float]]:
         else:
             table[part]["itself"] += seconds
     return table
+
+
+def _bare(results: Results) -> float:
+    """CPU milliseconds of as many requests of the floor and as many facts of the bare loop as an order's life has."""
+    assert results.drain is not None
+    heard = results.heard_per_order * results.drain.bare.cpu_ms
+    return story.REQUESTS * _best(results.accept).floor.cpu_ms + heard
 
 
 def _per_order(results: Results) -> float:

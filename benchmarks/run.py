@@ -54,13 +54,15 @@ MOST_PER_SECOND = 150.0
 
 @dataclass
 class Results:
-    """Everything that was measured. CPU in seconds by part of the stack, `idle` over its own ``wall``."""
+    """Everything that was measured. CPU in seconds by part of the stack, `idle` over its own ``wall``;
+    `heard_per_order`: facts that an order's life makes services hear."""
 
     size: Size
     conditions: dict[str, Any] = field(default_factory=dict)
     idle: dict[str, float] = field(default_factory=dict)
     used: dict[str, float] = field(default_factory=dict)
     wall: float = 0.0
+    heard_per_order: float = 0.0
     yardstick_ms: float = 0.0
     census: dict[str, tuple[int, int]] = field(default_factory=dict)
     accept: list[Pair] = field(default_factory=list)
@@ -115,7 +117,7 @@ def _complete(bench: Bench, ground: Ground, market: Market, results: Results, sa
     with metered(bench) as results.idle:
         time.sleep(size.idle)
     room = results.footprint
-    room.stack_mib, before = footprint.memory(bench.pids()), footprint.table_bytes(ground)
+    room.stack_mib, before, heard = footprint.memory(bench.pids()), footprint.table_bytes(ground), _heard(ground)
     say(f"carrying {size.completed} orders from quote to completed")
     with Yardstick() as yardstick, metered(bench) as used:
         placed = story.tell(ground, market, size.completed)
@@ -124,6 +126,7 @@ def _complete(bench: Bench, ground: Ground, market: Market, results: Results, sa
         table: (after[table] - before[table]) / size.completed for table in after if table != "outbox"
     }
     room.outbox_bytes, room.outbox_rows = after["outbox"], footprint.outbox_rows(ground)
+    results.heard_per_order = (_heard(ground) - heard) / size.completed
     results.wall, results.used = used["wall"], less_idle(used, results.idle)
     results.yardstick_ms = yardstick.mean_ms
     per_order = sum(results.used.values()) * 1000 / size.completed
@@ -139,6 +142,11 @@ def _complete(bench: Bench, ground: Ground, market: Market, results: Results, sa
     assert done == len(placed), f"{done} of {len(placed)} orders are COMPLETED"
 
 
+def _heard(ground: Ground) -> int:
+    """Facts taken by all services, each counted as often as it was heard."""
+    return sum(ground.rows(store, "SELECT count(*) FROM inbox")[0][0] for store in ground.stores)
+
+
 def _accept(bench: Bench, ground: Ground, market: Market, results: Results, say: Callable[[str], None]) -> None:
     """Orders a second beside the floor: first while order's worker stands still, so that nothing but the taking itself
     is compared, then with all that an order sets off going on at the same time."""
@@ -152,8 +160,11 @@ def _accept(bench: Bench, ground: Ground, market: Market, results: Results, say:
     ):
         for clients in size.clients:
             say(f"taking orders from {clients} clients, {how}")
-            pairs.append(accept.pair(market, clients, rounds=size.rounds, number=size.accepted, rest=rest))
-            say(f"  {pairs[-1]}")
+            one = accept.pair(
+                bench, market, clients, rounds=size.rounds, number=size.accepted, rest=rest, idle=results.idle
+            )
+            pairs.append(one)
+            say(f"  {one}")
         if pairs is results.accept:
             bench.start_worker("order")
         ground.calm()

@@ -15,6 +15,9 @@ from benchmarks.market import Market, Placed
 CLIENTS = 4
 PAGE = 100
 WAVE = 20
+REQUESTS = 5 + 3 / WAVE
+"""An order's: quote, order, payment, the provider's callback, receipt; a share in three waves. The carrier's bundles,
+which come as they come, are not counted."""
 WINDOWS = timedelta(days=9)
 """Longer than an order waits from its receipt to its completion."""
 WAY = (("collect", "depot"), ("scan", "hub"), ("out-for-delivery", "town"), ("deliver", "town"))

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import load, report
 from benchmarks.accept import Pair, Rate
+from benchmarks.bare import Bare
 from benchmarks.copies import copies
 from benchmarks.flow import Drain, Hot, Payable
 from benchmarks.ground import less_idle
@@ -82,20 +83,21 @@ def test_what_idling_costs_is_taken_off_by_the_time_that_passed():
 
 
 def test_the_document_has_what_others_compare_by():
-    rate = Rate(10, 100.0, 0.01, 0.02, 0.1)
-    pair = Pair(8, rate, Rate(10, 150.0, 0.01, 0.02, 0.1))
+    rate = Rate(10, 100.0, 0.01, 0.02, 0.1, 12.0)
+    pair = Pair(8, rate, Rate(10, 150.0, 0.01, 0.02, 0.1, 4.0))
     results = Results(QUICK, conditions={"machine": {"load_before": [0.5], "cpus": 2}, "yardstick_best_ms": 3.0})
     results.idle, results.wall, results.yardstick_ms = {"order.web": 0.0, "wall": 2.0}, 1.0, 3.0
     results.used = {"order.web": 0.2, "postgres orders": 0.1, "rabbit": 0.1}
     results.accept, results.accept_with_events = [pair], [pair]
-    results.payable, results.drain = Payable(10, 5.0, 2.0, 90.0, 120.0, 30.0, 0.1), Drain(100, 0.5, 400.0)
-    results.hot = Hot(30, 40.0, 50.0)
+    results.payable, results.drain = Payable(10, 5.0, 2.0, 90.0, 120.0, 30.0, 0.1), Drain(100, 0.5, Bare(400.0, 0.5))
+    results.hot, results.heard_per_order = Hot(30, 40.0, 50.0), 38.8
     before, after = Pace(40.0, 200.0, 10.0, 12.0, 50.0), Pace(38.0, 150.0, 9.0, 18.0, 50.0)
     results.growth = Growth(20_000, 60.0, 2**31, before, after)
     told = msgspec.json.decode(report.document(results))
     assert told.keys() >= KEYS
     assert told["accept_ratio"] == pytest.approx(2 / 3, rel=1e-3)
     assert told["cpu_ms_per_completed_order"] == pytest.approx(80)
+    assert told["cpu_over_bare"] == pytest.approx(80 / (5.15 * 4 + 38.8 * 0.5), rel=1e-3)
     assert told["drain_facts_per_s"] == 200
     assert (told["drain_ratio"], told["hot_sku_ratio"]) == (0.5, 0.8)
     assert (told["growth_rate_ratio"], told["growth_p99_ratio"]) == (0.75, 1.5)
