@@ -56,7 +56,7 @@ $(SETUP): requirements/dev.txt
 	  || { echo "Python lacks its venv module (Debian, Ubuntu: apt-get install python3-venv)"; exit 1; }
 	@echo "Installing requirements/dev.txt into $(VENV); this takes half a minute, once"
 	@$(PY) $(PIP) requirements/installer.txt
-	@$(VENV)/bin/uv pip install --quiet --python $(PY) --link-mode copy --require-hashes -r requirements/dev.txt \
+	@$(VENV)/bin/uv pip install --quiet --python $(PY) --require-hashes -r requirements/dev.txt \
 	  || $(PY) $(PIP) requirements/dev.txt
 	@touch $@
 
@@ -119,7 +119,7 @@ lock:               ## resolve the newest versions that fit pyproject.toml into 
 	@test -x $(VENV)/bin/uv || $(MAKE) setup
 	@$(LOCK) --upgrade --output-file requirements/run.txt
 	@$(LOCK) --upgrade --constraint requirements/run.txt --extra otel --output-file requirements/otel.txt
-	@$(LOCK) --upgrade --constraint requirements/otel.txt --extra otel --group test --group lint \
+	@$(LOCK) --upgrade --constraint requirements/otel.txt --extra otel --group test --group lint --group installer \
 	  --output-file requirements/dev.txt
 	@$(LOCK:pyproject.toml=--group pyproject.toml:installer) --constraint requirements/dev.txt \
 	  --output-file requirements/installer.txt

@@ -69,6 +69,7 @@ def test_every_dependency_is_locked() -> None:
     groups = project["dependency-groups"]
     needs = {
         "audit": groups.pop("audit"),
+        "installer": groups["installer"],
         "run": project["project"]["dependencies"],
         "otel": project["project"]["optional-dependencies"]["otel"],
         "dev": [one for group in groups.values() for one in group],
